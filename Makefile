@@ -1,0 +1,54 @@
+# `make demo` and `make test` set up everything they need in .venv: no root, no account.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo up test lint format types lock clean help
+
+help:
+	@echo "make demo    run a campaign of simulated people to its end (DEMO_ARGS=\"--leads 5 --seed 7 --keep\")"
+	@echo "make up      start the whole stack on this machine and leave it running"
+	@echo "make test    the tests (TEST_ARGS=\"-k recording\")"
+	@echo "make lint    style, import rules and types"
+	@echo "make format  apply the formatter"
+	@echo "make lock    write constraints.txt anew from pyproject.toml"
+
+demo: $(READY)
+	$(BIN)/breeze demo $(DEMO_ARGS)
+
+up: $(READY)
+	$(BIN)/breeze up $(UP_ARGS)
+
+test: $(READY)
+	$(BIN)/python -m pytest $(TEST_ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+types: $(READY)
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Names, versions and hashes only; the installed set is exactly this file.
+$(READY): constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+lock:
+	uv pip compile --quiet --universal --generate-hashes --no-header --extra dev --python-version 3.11 \
+		--output-file constraints.txt pyproject.toml
+
+clean:
+	rm -rf $(VENV) .breeze

@@ -1,0 +1,1 @@
+"""SQLAlchemy tables, queries and migrations on SQLite or PostgreSQL. Nobody else writes SQL."""

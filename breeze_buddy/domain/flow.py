@@ -1,0 +1,213 @@
+"""The flow of a conversation: nodes, what each says, and the functions through which it goes on.
+
+One definition serves every dialogue engine: the scripted engine chooses a function by phrases and
+digits; an engine with a language model chooses it by name and description.
+
+    nodes:
+      ask:      say "… is that right?"   functions: confirm → thanks, change → address
+      address:  say "What is the new address?"   capture words as new_address → thanks
+      thanks:   say "Thank you, goodbye."   end: confirmed
+"""
+
+import re
+import string
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from breeze_buddy.domain.errors import InvalidFlow
+
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Digits = Annotated[str, Field(pattern=r"^[0-9*#]{1,32}$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_timedelta="float")
+
+
+class Function(_Model):
+    """A way on from a node: taken when the caller says one of `phrases` or presses `digits`."""
+
+    name: Identifier
+    description: str = Field("", description="for engines that choose by meaning")
+    phrases: tuple[str, ...] = ()
+    digits: Digits | None = None
+    answers: dict[Identifier, str] = Field({}, description="recorded when the function is taken")
+    go: Identifier
+
+    @model_validator(mode="after")
+    def _can_be_taken(self) -> Self:
+        if not (self.phrases or self.digits or self.description):
+            raise ValueError(
+                f"function {self.name!r} can never be taken: give it phrases, digits or a description"
+            )
+        if any(not words_of(phrase) for phrase in self.phrases):
+            raise ValueError(f"function {self.name!r} has a phrase without a word in it")
+        return self
+
+
+class Capture(_Model):
+    """Takes what the caller says, or the digits pressed or said, as an answer."""
+
+    name: Identifier
+    kind: Literal["words", "digits"] = "words"
+    length: int | None = Field(None, ge=1, le=32, description="how many digits; None: until # or a pause")
+    go: Identifier
+
+
+class EndConversation(_Model):
+    """The built-in function `end_conversation`: hang up after the message, with a result."""
+
+    action: Literal["end_conversation"] = "end_conversation"
+    result: Identifier = "done"
+
+
+class ScheduleCallback(_Model):
+    """The built-in function `schedule_callback`: the lead is called again after `after`."""
+
+    action: Literal["schedule_callback"] = "schedule_callback"
+    after: Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=30))]
+    result: Identifier = "callback"
+
+
+class DoNotCall(_Model):
+    """The built-in function `do_not_call`: the lead is finished and asked not to be called again."""
+
+    action: Literal["do_not_call"] = "do_not_call"
+    result: Identifier = "do_not_call"
+
+
+Action = Annotated[EndConversation | ScheduleCallback | DoNotCall, Field(discriminator="action")]
+
+
+class Node(_Model):
+    """A message, then either a question (functions, capture) or an end (`then`), or straight on (`go`)."""
+
+    say: str = Field(min_length=1, max_length=2000)
+    functions: tuple[Function, ...] = ()
+    capture: Capture | None = None
+    go: Identifier | None = Field(None, description="the next node, without waiting for the caller")
+    then: Action | None = Field(None, description="what to do after the message; the conversation ends")
+    reprompt: str | None = Field(
+        None, description="said when the answer was not understood; None: `say` again"
+    )
+    max_reprompts: int = Field(2, ge=0, le=10)
+    otherwise: Identifier | None = Field(
+        None, description="where to go after the last reprompt; None: say goodbye"
+    )
+
+    @property
+    def listens(self) -> bool:
+        return bool(self.functions) or self.capture is not None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return (self.say,) if self.reprompt is None else (self.say, self.reprompt)
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """The names of all nodes that can follow this one."""
+        ends = (self.capture.go if self.capture else None, self.go, self.otherwise)
+        return tuple(function.go for function in self.functions) + tuple(way for way in ends if way)
+
+
+class Flow(_Model):
+    """Nodes by name, and the one the conversation starts with."""
+
+    start: Identifier = "start"
+    nodes: dict[Identifier, Node] = Field(min_length=1)
+    goodbye: str = Field(
+        "I could not understand you. Goodbye.", description="said when nothing else is left to say"
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        problems = list(self._problems())
+        if problems:
+            raise InvalidFlow("; ".join(problems))
+        return self
+
+    def _problems(self) -> "list[str]":
+        found = []
+        if self.start not in self.nodes:
+            found.append(f"the flow starts at {self.start!r}, which is not one of its nodes")
+        for name, node in self.nodes.items():
+            kinds = [kind for kind, there in _kinds(node) if there]
+            if len(kinds) != 1:
+                found.append(
+                    f"node {name!r} must have exactly one of functions/capture, go and then, and has "
+                    + (" and ".join(kinds) or "none")
+                )
+            found += [
+                f"node {name!r} goes to {way!r}, which does not exist"
+                for way in node.ways
+                if way not in self.nodes
+            ]
+            pressed = [function.digits for function in node.functions if function.digits]
+            if len(pressed) != len(set(pressed)):
+                found.append(f"node {name!r} offers the same digits twice")
+        return found + [f"in {text!r}: {why}" for text, why in self._bad_texts()]
+
+    def _bad_texts(self) -> "list[tuple[str, str]]":
+        bad = []
+        for text in self.texts:
+            try:
+                placeholders(text)
+            except ValueError as error:
+                bad.append((text, str(error)))
+        return bad
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Every message of the flow, with its placeholders."""
+        return (*tuple(text for node in self.nodes.values() for text in node.texts), self.goodbye)
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The placeholders that leads must fill: those that no function or capture of the flow answers."""
+        answered = {name for node in self.nodes.values() for name in _answers(node)}
+        used = {name for text in self.texts for name in placeholders(text)}
+        return frozenset(used - answered)
+
+
+def _kinds(node: Node) -> tuple[tuple[str, bool], ...]:
+    return ("functions/capture", node.listens), ("go", node.go is not None), ("then", node.then is not None)
+
+
+def _answers(node: Node) -> set[str]:
+    names = {name for function in node.functions for name in function.answers}
+    return names | ({node.capture.name} if node.capture else set())
+
+
+def placeholders(text: str) -> frozenset[str]:
+    """The names in `{braces}`. Raises ValueError for braces that are not a plain name."""
+    try:
+        parts = list(string.Formatter().parse(text))
+    except ValueError as error:
+        raise ValueError(f"unbalanced braces ({error})") from error
+    names = set()
+    for _, name, spec, conversion in parts:
+        if name is None:
+            continue
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or spec or conversion:
+            raise ValueError(f"'{{{name}}}' is not a plain variable name")
+        names.add(name)
+    return frozenset(names)
+
+
+def fill(text: str, values: dict[str, str]) -> str:
+    """`text` with its placeholders filled; a value never brings placeholders of its own.
+
+    A variable without a value reads as nothing: leads were checked when they were pushed, and an answer
+    that the conversation has not reached is not a reason to end a live call.
+    """
+    return "".join(
+        literal + (values.get(name, "") if name else "")
+        for literal, name, _, _ in string.Formatter().parse(text)
+    )
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """The words of `text`, lower case, without punctuation: what phrases are compared by."""
+    return tuple(re.findall(r"[\w']+", text.lower()))

@@ -1,0 +1,144 @@
+"""Names and shapes of what travels through Temporal: workflow inputs, results, signals and search attributes.
+
+Whoever talks to a workflow (the API, the media server, an activity) needs only this module.
+"""
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from breeze_buddy.domain.call import CallStatus
+from breeze_buddy.domain.campaign import CampaignDefinition, CampaignStatus
+from breeze_buddy.domain.lead import LeadStatus
+from breeze_buddy.domain.outcome import Outcome
+
+TASK_QUEUE = "breeze-buddy"
+
+CAMPAIGN_WORKFLOW = "CampaignWorkflow"
+LEAD_WORKFLOW = "LeadWorkflow"
+
+# Signals of a lead
+GRANT = "grant"
+CALL_ENDED = "call_ended"
+CALL_CREATED = "call_created"
+MACHINE_ANSWERED = "machine_answered"
+CONVERSATION_REPORTED = "conversation_reported"
+RECORDING_READY = "recording_ready"
+CANCEL = "cancel"
+
+# Signals of a campaign (and CANCEL)
+PAUSE = "pause"
+RESUME = "resume"
+UPDATE_PACING = "update_pacing"
+LEADS_ADDED = "leads_added"
+LEADS_FINISHED = "leads_finished"
+PROGRESSED = "progressed"
+
+# Query of a campaign
+PROGRESS = "progress"
+
+# Search attributes: never a full phone number in them, they are not encrypted.
+CAMPAIGN_ID = "CampaignId"
+LEAD_STATUS = "LeadStatus"
+CALL_OUTCOME = "CallOutcome"
+ATTEMPTS = "Attempts"
+TEMPLATE_NAME = "TemplateName"
+KEYWORD_ATTRIBUTES = (CAMPAIGN_ID, LEAD_STATUS, CALL_OUTCOME, TEMPLATE_NAME)
+INTEGER_ATTRIBUTES = (ATTEMPTS,)
+
+
+def lead_workflow_id(lead_id: str) -> str:
+    return f"lead-{lead_id}"
+
+
+def campaign_workflow_id(campaign_id: str) -> str:
+    return f"campaign-{campaign_id}"
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Grant(_Message):
+    """A line leased to a lead for one attempt. `call_id` is the attempt's identity everywhere.
+
+    `dial_at` is the moment that the campaign's calls per second reserved for it.
+    """
+
+    lead_id: str
+    call_id: str
+    campaign_id: str
+    attempt: int
+    dial_at: datetime
+
+
+class LeadStart(_Message):
+    """Input of a LeadWorkflow."""
+
+    lead_id: str
+    campaign_id: str
+    campaign_name: str
+    template_name: str
+    masked_phone: str = Field(description="for the UI; never the whole number")
+
+
+class CallEvent(_Message):
+    """Payload of every signal about one attempt."""
+
+    call_id: str
+    status: CallStatus | None = None
+
+
+class CancelRequest(_Message):
+    """Payload of `cancel`. `hang_up`: end live calls now rather than let them finish."""
+
+    hang_up: bool = True
+    reason: str = "cancelled by request"
+
+
+class CallSummary(_Message):
+    attempt: int
+    status: CallStatus | None
+    sid: str | None
+    duration_s: int | None
+    recording: bool
+
+
+class LeadResult(_Message):
+    """Result of a LeadWorkflow, as a person reads it in the Temporal UI."""
+
+    lead_id: str
+    status: LeadStatus
+    outcome: Outcome | None
+    attempts: int
+    result: str | None = None
+    calls: tuple[CallSummary, ...] = ()
+
+
+class CampaignStart(BaseModel):
+    """Input of a CampaignWorkflow: an existing campaign's id, or a whole definition given inline."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    campaign_id: str | None = None
+
+    @model_validator(mode="after")
+    def _id_or_definition(self) -> Self:
+        self.definition()
+        return self
+
+    def definition(self) -> CampaignDefinition | None:
+        """The inline definition, or None when an id was given. Raises ValueError when it is malformed."""
+        if self.campaign_id is not None:
+            if self.model_extra:
+                raise ValueError("give a campaign_id or a definition, not both")
+            return None
+        return CampaignDefinition.model_validate(self.model_extra)
+
+
+class CampaignResult(_Message):
+    campaign_id: str
+    status: CampaignStatus
+    leads: int
+    outcomes: dict[str, int] = {}

@@ -1,0 +1,33 @@
+"""One of our phone numbers."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from breeze_buddy.domain.phone import E164
+
+
+class NumberInput(BaseModel):
+    """A number as it is registered. `channels` is how many calls it may carry at the same time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    phone: E164
+    provider: Literal["twilio"] = "twilio"
+    channels: int = Field(1, ge=1, le=1000)
+    enabled: bool = True
+
+
+class NumberUpdate(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channels: int | None = Field(None, ge=1, le=1000)
+    enabled: bool | None = None
+
+
+class Number(NumberInput):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    created_at: datetime

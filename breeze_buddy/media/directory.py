@@ -1,0 +1,35 @@
+"""What the media server asks of the rest of the platform about a call: a seam with one real implementation."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from breeze_buddy.domain.conversation import ConversationReport, ConversationState
+from breeze_buddy.domain.template import Template
+
+
+class StreamRefused(Exception):
+    """A stream that must be closed: its token is missing, wrong, expired or used, or the call is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCall:
+    """The call that a stream belongs to. `resume` is where an interrupted conversation stood."""
+
+    call_id: str
+    lead_id: str
+    template: Template
+    variables: dict[str, str]
+    resume: ConversationState | None = None
+
+
+class CallDirectory(Protocol):
+    """Finds the call of a stream and takes down what happens in it."""
+
+    async def claim(self, *, token: str, call_sid: str, stream_sid: str) -> StreamCall:
+        """Take the token, once. Raises StreamRefused."""
+
+    async def save(self, call_id: str, state: ConversationState) -> None:
+        """Remember where the conversation stands; called at each turn."""
+
+    async def report(self, report: ConversationReport) -> None:
+        """Store the whole conversation and tell the lead's workflow when it is waiting for it."""

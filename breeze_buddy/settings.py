@@ -1,0 +1,94 @@
+"""The settings of every process, from the environment (or a `.env` file), read once by `breeze`.
+
+Unset, they describe the embedded stack on one machine; against production the same code meets other
+addresses by these settings alone.
+"""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "/agent/voice/breeze-buddy"
+
+
+class Settings(BaseSettings):
+    """Each field is the environment variable of the same name in capitals."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+
+    # Where things are
+    database_url: str = Field(
+        "sqlite+aiosqlite:///breeze.db", description="SQLAlchemy URL; postgresql+asyncpg://… in production"
+    )
+    temporal_address: str = "127.0.0.1:7233"
+    temporal_namespace: str = "default"
+    temporal_task_queue: str = "breeze-buddy"
+    temporal_retention_days: int = Field(
+        30, ge=1, le=3650, description="how long call history stays in Temporal"
+    )
+    recordings_url: str = Field("file://recordings", description="fsspec URL: a folder, s3://…, gs://…")
+
+    # How the world reaches us
+    public_url: str = Field(
+        "http://127.0.0.1:8000", description="Twilio sends callbacks here and signs this URL"
+    )
+    stream_url: str = Field(
+        "ws://127.0.0.1:8001" + PREFIX + "/ws/twilio", description="the media server, as Twilio reaches it"
+    )
+    pod_isolation: bool = Field(False, description="answer at call time through the Smart Router (url=)")
+
+    # Twilio
+    twilio_account_sid: str = ""
+    twilio_auth_token: SecretStr = SecretStr("")
+    twilio_phone_number: str | None = Field(None, description="default outbound caller id")
+    twilio_api_base_url: str | None = Field(None, description="unset: the real one")
+
+    # What our processes listen on
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(8000, ge=0, le=65535)
+    media_host: str = "127.0.0.1"
+    media_port: int = Field(8001, ge=0, le=65535)
+    api_key: SecretStr | None = Field(
+        None, description="required on REST when set; must be set to listen beyond loopback"
+    )
+
+    # Secrets of our own
+    stream_token_secret: SecretStr | None = Field(None, description="unset: derived from TWILIO_AUTH_TOKEN")
+    stream_token_ttl_s: int = Field(900, ge=10, le=86_400)
+    webhook_secret: SecretStr | None = Field(None, description="signs post-call webhooks; unset: derived")
+    webhook_allow_private: bool = Field(False, description="let post-call webhooks go to private addresses")
+
+    # Speech
+    whisper_model: Path | None = Field(
+        None, description="a CTranslate2 Whisper folder; unset: the packaged tiny.en"
+    )
+    vad_model: Path | None = Field(None, description="a Silero ONNX file; unset: the packaged one")
+    speech_threads: int = Field(1, ge=1, le=64)
+
+    # Times that a simulated stack shortens
+    recording_wait_s: float = Field(300, gt=0, description="how long a finished lead waits for its recording")
+    conversation_wait_s: float = Field(
+        10, gt=0, description="how long a finished call waits for the media server's report"
+    )
+    status_check_s: float = Field(60, gt=0, description="silence after the ring time until Twilio is asked")
+
+    log_level: str = "INFO"
+
+    @property
+    def stream_secret(self) -> str:
+        """The key that signs stream tokens."""
+        return self._secret(self.stream_token_secret, "stream")
+
+    @property
+    def webhook_signing_secret(self) -> str:
+        return self._secret(self.webhook_secret, "webhook")
+
+    def _secret(self, own: SecretStr | None, purpose: str) -> str:
+        import hashlib
+        import hmac
+
+        if own is not None:
+            return own.get_secret_value()
+        key = self.twilio_auth_token.get_secret_value().encode()
+        return hmac.new(key, f"breeze-buddy {purpose}".encode(), hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""What the media server asks of the rest of the platform about a call: a seam with one real implementation."""
+"""What the media server asks of the rest of the platform about a call: a seam between them."""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -24,15 +24,11 @@ class Settings(BaseSettings):
     temporal_address: str = "127.0.0.1:7233"
     temporal_namespace: str = "default"
     temporal_task_queue: str = "breeze-buddy"
-    temporal_retention_days: int = Field(
-        30, ge=1, le=3650, description="how long call history stays in Temporal"
-    )
+    temporal_retention_days: int = Field(30, ge=1, le=3650, description="how long call history stays in Temporal")
     recordings_url: str = Field("file://recordings", description="fsspec URL: a folder, s3://…, gs://…")
 
     # How the world reaches us
-    public_url: str = Field(
-        "http://127.0.0.1:8000", description="Twilio sends callbacks here and signs this URL"
-    )
+    public_url: str = Field("http://127.0.0.1:8000", description="Twilio sends callbacks here and signs this URL")
     stream_url: str = Field(
         "ws://127.0.0.1:8001" + PREFIX + "/ws/twilio", description="the media server, as Twilio reaches it"
     )
@@ -60,9 +56,7 @@ class Settings(BaseSettings):
     webhook_allow_private: bool = Field(False, description="let post-call webhooks go to private addresses")
 
     # Speech
-    whisper_model: Path | None = Field(
-        None, description="a CTranslate2 Whisper folder; unset: the packaged tiny.en"
-    )
+    whisper_model: Path | None = Field(None, description="a CTranslate2 Whisper folder; unset: the packaged tiny.en")
     vad_model: Path | None = Field(None, description="a Silero ONNX file; unset: the packaged one")
     speech_threads: int = Field(1, ge=1, le=64)
 

@@ -1,1 +1,1 @@
-"""The side effects of workflows, one file for each thing touched: dispatch, telephony, calls, backlog, recordings, notifications."""
+"""The side effects of workflows, one file for each thing touched."""

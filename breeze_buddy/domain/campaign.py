@@ -22,12 +22,8 @@ class CampaignStatus(StrEnum):
 
 _ALLOWED: dict[CampaignStatus, frozenset[CampaignStatus]] = {
     CampaignStatus.CREATED: frozenset({CampaignStatus.RUNNING, CampaignStatus.CANCELLED}),
-    CampaignStatus.RUNNING: frozenset(
-        {CampaignStatus.PAUSED, CampaignStatus.COMPLETED, CampaignStatus.CANCELLED}
-    ),
-    CampaignStatus.PAUSED: frozenset(
-        {CampaignStatus.RUNNING, CampaignStatus.COMPLETED, CampaignStatus.CANCELLED}
-    ),
+    CampaignStatus.RUNNING: frozenset({CampaignStatus.PAUSED, CampaignStatus.COMPLETED, CampaignStatus.CANCELLED}),
+    CampaignStatus.PAUSED: frozenset({CampaignStatus.RUNNING, CampaignStatus.COMPLETED, CampaignStatus.CANCELLED}),
     # Leads added to a completed campaign set it going again.
     CampaignStatus.COMPLETED: frozenset({CampaignStatus.RUNNING}),
     CampaignStatus.CANCELLED: frozenset(),
@@ -46,9 +42,7 @@ class Pacing(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_concurrent_calls: int | None = Field(None, ge=1, le=100_000, description="None: as many as its lines")
-    calls_per_second: float | None = Field(
-        None, gt=0, le=1000, description="None: only the account's own limit"
-    )
+    calls_per_second: float | None = Field(None, gt=0, le=1000, description="None: only the account's own limit")
     weight: float = Field(1.0, gt=0, le=1000)
     priority: int = Field(0, ge=-100, le=100)
 
@@ -59,9 +53,7 @@ class CampaignDefinition(Pacing):
     name: str = Field(min_length=1, max_length=200)
     template_id: str | None = None
     template_name: str | None = None
-    template: Template | None = Field(
-        None, description="a whole template; registered, or updated, by its name"
-    )
+    template: Template | None = Field(None, description="a whole template; registered, or updated, by its name")
     numbers: tuple[E164, ...] = Field((), description="registered numbers; empty: TWILIO_PHONE_NUMBER")
     leads: tuple[LeadInput, ...] = Field((), max_length=10_000)
     request_id: str | None = Field(None, min_length=1, max_length=128)

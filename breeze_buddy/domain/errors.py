@@ -30,9 +30,7 @@ class MissingVariables(DomainError):
     code = "missing_variables"
 
     def __init__(self, names: list[str]) -> None:
-        super().__init__(
-            f"the template needs {', '.join(names)}: give each lead a value for every one of them"
-        )
+        super().__init__(f"the template needs {', '.join(names)}: give each lead a value for every one of them")
         self.names = names
 
 

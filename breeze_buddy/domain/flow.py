@@ -39,9 +39,7 @@ class Function(_Model):
     @model_validator(mode="after")
     def _can_be_taken(self) -> Self:
         if not (self.phrases or self.digits or self.description):
-            raise ValueError(
-                f"function {self.name!r} can never be taken: give it phrases, digits or a description"
-            )
+            raise ValueError(f"function {self.name!r} can never be taken: give it phrases, digits or a description")
         if any(not words_of(phrase) for phrase in self.phrases):
             raise ValueError(f"function {self.name!r} has a phrase without a word in it")
         return self
@@ -89,13 +87,9 @@ class Node(_Model):
     capture: Capture | None = None
     go: Identifier | None = Field(None, description="the next node, without waiting for the caller")
     then: Action | None = Field(None, description="what to do after the message; the conversation ends")
-    reprompt: str | None = Field(
-        None, description="said when the answer was not understood; None: `say` again"
-    )
+    reprompt: str | None = Field(None, description="said when the answer was not understood; None: `say` again")
     max_reprompts: int = Field(2, ge=0, le=10)
-    otherwise: Identifier | None = Field(
-        None, description="where to go after the last reprompt; None: say goodbye"
-    )
+    otherwise: Identifier | None = Field(None, description="where to go after the last reprompt; None: say goodbye")
 
     @property
     def listens(self) -> bool:
@@ -117,9 +111,7 @@ class Flow(_Model):
 
     start: Identifier = "start"
     nodes: dict[Identifier, Node] = Field(min_length=1)
-    goodbye: str = Field(
-        "I could not understand you. Goodbye.", description="said when nothing else is left to say"
-    )
+    goodbye: str = Field("I could not understand you. Goodbye.", description="said when nothing else is left to say")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -140,9 +132,7 @@ class Flow(_Model):
                     + (" and ".join(kinds) or "none")
                 )
             found += [
-                f"node {name!r} goes to {way!r}, which does not exist"
-                for way in node.ways
-                if way not in self.nodes
+                f"node {name!r} goes to {way!r}, which does not exist" for way in node.ways if way not in self.nodes
             ]
             pressed = [function.digits for function in node.functions if function.digits]
             if len(pressed) != len(set(pressed)):
@@ -203,8 +193,7 @@ def fill(text: str, values: dict[str, str]) -> str:
     that the conversation has not reached is not a reason to end a live call.
     """
     return "".join(
-        literal + (values.get(name, "") if name else "")
-        for literal, name, _, _ in string.Formatter().parse(text)
+        literal + (values.get(name, "") if name else "") for literal, name, _, _ in string.Formatter().parse(text)
     )
 
 

@@ -37,9 +37,7 @@ class Template(BaseModel):
 
     name: str = Field(min_length=1, max_length=200, examples=["order-confirmation"])
     flow: Flow
-    variables: tuple[str, ...] = Field(
-        (), description="variables every lead must have, besides those the flow uses"
-    )
+    variables: tuple[str, ...] = Field((), description="variables every lead must have, besides those the flow uses")
     voice: Voice = Voice()
     turns: Turns = Turns()
     retry: RetryPolicy = RetryPolicy()

@@ -53,9 +53,7 @@ class CallingWindow(BaseModel):
         """Whether a lead in `lead_zone` may be called at the aware time `at`."""
         local = at.astimezone(lead_zone or zone(self.time_zone))
         return any(
-            start <= at < end
-            for start, end in (self._on(local.date(), local.tzinfo, back) for back in (0, 1))
-            if start
+            start <= at < end for start, end in (self._on(local.date(), local.tzinfo, back) for back in (0, 1)) if start
         )
 
     def next_open(self, at: datetime, lead_zone: tzinfo | None = None) -> datetime:

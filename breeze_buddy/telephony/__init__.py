@@ -1,1 +1,1 @@
-"""Twilio: client, TwiML, signatures, callback fields and error classes. The one place that imports the `twilio` package."""
+"""Twilio: client, TwiML, signatures, callback fields and error classes; alone in importing `twilio`.."""

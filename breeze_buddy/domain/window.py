@@ -1,6 +1,6 @@
 """The calling window: at which hours of which days a lead may be called, in the lead's own time zone."""
 
-from datetime import datetime, time, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -64,11 +64,11 @@ class CallingWindow(BaseModel):
         starts = (self._on(local.date(), local.tzinfo, -ahead)[0] for ahead in range(9))
         return next(start for start in starts if start is not None and start > at)
 
-    def _on(self, today: object, tz: tzinfo | None, days_back: int) -> tuple[datetime | None, datetime]:
+    def _on(self, today: date, tz: tzinfo | None, days_back: int) -> tuple[datetime | None, datetime]:
         """Start and end of the window that begins `days_back` days before `today`; (None, …) if none does."""
         utc = ZoneInfo("UTC")
-        date = today - timedelta(days=days_back)  # type: ignore[operator]
-        opens = datetime.combine(date, self.start, tz)
-        closes = datetime.combine(date + timedelta(days=self.end <= self.start), self.end, tz)
-        start = opens.astimezone(utc) if WEEKDAYS[date.weekday()] in self.days else None
+        day = today - timedelta(days=days_back)
+        opens = datetime.combine(day, self.start, tz)
+        closes = datetime.combine(day + timedelta(days=self.end <= self.start), self.end, tz)
+        start = opens.astimezone(utc) if WEEKDAYS[day.weekday()] in self.days else None
         return start, closes.astimezone(utc)

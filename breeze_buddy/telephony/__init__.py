@@ -1,1 +1,1 @@
-"""Twilio: client, TwiML, signatures, callback fields and error classes; alone in importing `twilio`.."""
+"""Twilio: client, TwiML, signatures, callback fields and error classes; alone in importing `twilio`."""

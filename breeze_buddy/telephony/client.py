@@ -1,0 +1,232 @@
+"""Twilio's REST API, as far as a campaign needs it, on the official client.
+
+One `Twilio` serves one event loop. Every error is a `TelephonyError`, whose `failure` says what to do.
+"""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple, Self
+
+import aiohttp
+from twilio.rest import Client  # type: ignore[import-untyped]
+
+from breeze_buddy.domain.call import CallFacts, FailureClass
+from breeze_buddy.domain.recording import RecordingFacts
+from breeze_buddy.telephony import words
+from breeze_buddy.telephony.errors import CALL_NOT_IN_PROGRESS, NoAnswer, NotFound, Refusal, TelephonyError, judge
+from breeze_buddy.telephony.http import LOST, Http, refusal, why
+
+STATUS_EVENTS = ("initiated", "ringing", "answered", "completed")
+RECORDING_EVENTS = ("completed", "absent")
+CHUNK_BYTES = 64 * 1024
+_NEWEST = 200  # calls looked at when an attempt is searched for; Twilio lists the newest first
+_SID = re.compile(r"[A-Z]{2}[0-9A-Za-z]{1,40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Twiml:
+    """What the call does when it is answered, sent along with the request."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerUrl:
+    """Where Twilio asks what to do when the call is answered, and whom it asks when that fails."""
+
+    url: str
+    fallback_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceCall:
+    """One call to place. Numbers are E.164; callbacks are absolute URLs, None for those not wanted."""
+
+    to: str
+    from_: str
+    answer: Twiml | AnswerUrl
+    status_callback: str
+    recording_callback: str | None = None
+    amd_callback: str | None = None
+    ring_timeout_s: int = 30
+    time_limit_s: int = 600
+
+    def fields(self) -> dict[str, Any]:
+        """The arguments of the official client."""
+        fields: dict[str, Any] = {
+            "to": self.to,
+            "from_": self.from_,
+            "timeout": self.ring_timeout_s,
+            "time_limit": self.time_limit_s,
+            "status_callback": self.status_callback,
+            "status_callback_event": list(STATUS_EVENTS),
+        }
+        match self.answer:
+            case Twiml(text):
+                fields["twiml"] = text
+            case AnswerUrl(url, fallback_url):
+                fields["url"] = url
+                if fallback_url is not None:
+                    fields["fallback_url"] = fallback_url
+        if self.recording_callback is not None:
+            fields |= {
+                "record": True,
+                "recording_channels": "dual",
+                "recording_status_callback": self.recording_callback,
+                "recording_status_callback_event": list(RECORDING_EVENTS),
+            }
+        if self.amd_callback is not None:
+            fields |= {
+                "machine_detection": "Enable",
+                "async_amd": "true",
+                "async_amd_status_callback": self.amd_callback,
+            }
+        return fields
+
+
+class FoundCall(NamedTuple):
+    """A call in Twilio's list. `created_at` is Twilio's clock, in whole seconds."""
+
+    sid: str
+    facts: CallFacts
+    created_at: datetime
+
+
+class Twilio:
+    """`api_base_url` None: the real one. `timeout_s` bounds each request, connecting included."""
+
+    def __init__(
+        self, account_sid: str, auth_token: str, api_base_url: str | None = None, timeout_s: float = 10.0
+    ) -> None:
+        self._account_sid = account_sid
+        self._auth_token = auth_token
+        self._timeout_s = timeout_s
+        self._http = Http(timeout_s=timeout_s)
+        self._client = Client(account_sid or None, auth_token or None, http_client=self._http)
+        if api_base_url is not None:
+            self._client.api.base_url = api_base_url.rstrip("/")
+            # An address given in full is meant in full, whatever TWILIO_EDGE and TWILIO_REGION say.
+            self._client.edge = self._client.region = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections. The object can be used again afterwards, on any loop."""
+        await self._http.close()
+
+    async def place_call(self, call: PlaceCall) -> str:
+        """Ask Twilio for a call, once, and return its CallSid.
+
+        Raises TelephonyError. AMBIGUOUS means that the call may exist: look with `find_calls`, never ask again.
+        """
+        with self._asking("place the call", creates=True):
+            created = await self._client.calls.create_async(**call.fields())
+        if not created.sid:
+            raise TelephonyError(
+                "Twilio's answer names no call: the call may have been made", failure=FailureClass.AMBIGUOUS
+            )
+        return str(created.sid)
+
+    async def fetch_call(self, sid: str) -> CallFacts:
+        """What Twilio knows of a call. Raises NotFound, TelephonyError."""
+        with self._asking("look the call up"):
+            return words.call_facts(await self._client.calls(_checked(sid)).fetch_async())
+
+    async def find_calls(self, to: str, from_: str, since: datetime) -> list[FoundCall]:
+        """The calls between these numbers that Twilio made at `since` (aware) or later, the newest first.
+
+        Twilio's list lags by moments, and its times are whole seconds of its own clock: start looking a
+        little before the request was sent, and look again before concluding that there is no call.
+        Twilio's filter by start time is left out, because a queued call has none.
+        """
+        from_second = since.replace(microsecond=0)
+        with self._asking("look for the call"):
+            listed = await self._client.calls.list_async(to=to, from_=from_, limit=_NEWEST)
+        found = [
+            FoundCall(str(call.sid), words.call_facts(call), call.date_created)
+            for call in listed
+            if call.sid and call.date_created and call.date_created >= from_second
+        ]
+        return sorted(found, key=lambda call: call.created_at, reverse=True)
+
+    async def hang_up(self, sid: str) -> None:
+        """End a call in whatever state it is; a call that has ended, or is not known, stays so.
+
+        `completed` ends queued, ringing and answered calls. Should Twilio say that the call is not in
+        progress, it is cancelled as well: that ends what is still queued or ringing and nothing else.
+        """
+        for status in ("completed", "canceled"):
+            try:
+                with self._asking("hang up"):
+                    await self._client.calls(_checked(sid)).update_async(status=status)
+            except NotFound:
+                return
+            except TelephonyError as error:
+                if error.code != CALL_NOT_IN_PROGRESS:
+                    raise
+            else:
+                return
+
+    async def fetch_recording(self, sid: str) -> RecordingFacts:
+        """What Twilio knows of a recording. Raises NotFound, TelephonyError."""
+        with self._asking("look the recording up"):
+            recording = await self._client.recordings(_checked(sid)).fetch_async()
+        return words.recording_facts(recording, self.recording_url(sid))
+
+    async def recordings_of(self, call_sid: str) -> list[RecordingFacts]:
+        """All recordings of a call. Raises NotFound, TelephonyError."""
+        with self._asking("list the call's recordings"):
+            listed = await self._client.calls(_checked(call_sid)).recordings.list_async(limit=_NEWEST)
+        return [words.recording_facts(recording, self.recording_url(recording.sid)) for recording in listed]
+
+    def recording_url(self, sid: str) -> str:
+        """Where the audio is; with `.wav` or `.mp3` behind it, it is fetched."""
+        base = str(self._client.api.base_url).rstrip("/")
+        return f"{base}/2010-04-01/Accounts/{self._account_sid}/Recordings/{_checked(sid)}"
+
+    async def download_recording(self, recording_sid: str, channels: int = 2) -> AsyncIterator[bytes]:
+        """The recording's WAV file, piece by piece as it arrives; two channels become one if there is no more.
+
+        Raises NotFound (also: deleted), or TelephonyError, possibly after some pieces: throw those away.
+        """
+        url = self.recording_url(recording_sid) + ".wav"
+        with self._asking("download the recording"):
+            auth = aiohttp.BasicAuth(self._account_sid, self._auth_token)
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout_s, sock_read=self._timeout_s)
+            for params in ({"RequestedChannels": "2"}, {}) if channels == 2 else ({},):
+                try:
+                    async with self._http.open().get(url, params=params, auth=auth, timeout=timeout) as response:
+                        if response.status == 400 and params:
+                            continue  # it is a mono recording
+                        if response.status != 200:
+                            said = await response.text(errors="replace")
+                            raise refusal(response.status, said, response.headers.get("Retry-After"))
+                        async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+                            yield chunk
+                        return
+                except LOST as error:
+                    raise NoAnswer(sent=True, reason=why(error, self._timeout_s)) from error
+
+    @contextmanager
+    def _asking(self, doing: str, *, creates: bool = False) -> Iterator[None]:
+        if not (self._account_sid and self._auth_token):
+            raise TelephonyError(
+                f"could not {doing}: set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN", failure=FailureClass.CONFIGURATION
+            )
+        try:
+            yield
+        except (Refusal, NoAnswer) as cause:
+            raise judge(cause, doing, creates=creates) from cause
+
+
+def _checked(sid: str) -> str:
+    if not _SID.fullmatch(sid):
+        raise ValueError(f"{sid!r} is not the SID of anything")
+    return sid

@@ -1,0 +1,226 @@
+"""Callbacks of a call: their fields, their order, and the queue that sends them.
+
+Callbacks of one call leave in order, but one that is not answered within a second no longer holds up the next, and
+none ever holds up a call. Faults lose, delay, repeat or reorder them.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from breeze_buddy.simulator.calls import Call, CallbackWitness
+from breeze_buddy.simulator.dates import now_s, rfc2822
+from breeze_buddy.simulator.faults import Fault, Faults
+from breeze_buddy.simulator.recordings import Recording
+from breeze_buddy.simulator.webhooks import Webhooks
+
+log = logging.getLogger(__name__)
+
+IN_ORDER_FOR_S = 1.0
+REORDER_AT_MOST_S = 2.0
+Form = dict[str, str]
+
+
+class Tasks:
+    """Tasks in the background, kept until they are done so that their errors are seen and stop() can end them."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        """Run in the background."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    async def stop(self) -> None:
+        """Cancel and await all."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s failed", task.get_name(), exc_info=error)
+
+
+class Callbacks:
+    """Composes and posts callbacks."""
+
+    def __init__(self, webhooks: Webhooks, faults: Faults, tasks: Tasks, base_url: str) -> None:
+        self.base_url = base_url
+        self._webhooks = webhooks
+        self._faults = faults
+        self._tasks = tasks
+
+    def status(self, call: Call, event: str, recording: Recording | None = None) -> None:
+        """A call progress event: initiated, ringing, answered or completed. Counted even if nobody asked for it."""
+        sequence = call.sequence
+        call.sequence += 1
+        request = call.request
+        if not request.status_callback or event not in request.status_callback_events:
+            return
+        form = call_form(call) | {
+            "CallStatus": "initiated" if event == "initiated" else call.status,
+            "Timestamp": rfc2822(now_s()) or "",
+            "CallbackSource": "call-progress-events",
+            "SequenceNumber": str(sequence),
+        }
+        if event == "completed" and call.ending is not None:
+            form |= {
+                "CallDuration": str(call.duration_s),
+                "Duration": str(call.duration_minutes),
+                "SipResponseCode": str(call.ending.sip_code),
+            }
+            if call.answered_by:
+                form["AnsweredBy"] = call.answered_by
+            if recording is not None:
+                form |= {
+                    "RecordingUrl": self.recording_url(recording),
+                    "RecordingSid": recording.sid,
+                    "RecordingDuration": str(round(recording.duration_s)),
+                }
+        self.post(call, event, request.status_callback, request.status_callback_method, form)
+
+    def recording(self, call: Call, recording: Recording, event: str) -> None:
+        """A recording event: in-progress, completed or absent."""
+        request = recording.request
+        if not request.callback or event not in request.callback_events:
+            return
+        form = {
+            "AccountSid": call.account_sid,
+            "CallSid": call.sid,
+            "RecordingSid": recording.sid,
+            "RecordingUrl": self.recording_url(recording),
+            "RecordingStatus": event,
+            "RecordingChannels": str(recording.channels),
+            "RecordingStartTime": rfc2822(recording.created_s) or "",
+            "RecordingSource": request.source,
+            "RecordingTrack": request.track,
+            "ErrorCode": "0",
+        }
+        if event != "in-progress":
+            form["RecordingDuration"] = str(round(recording.duration_s))
+        self.post(call, "recording", request.callback, request.callback_method, form)
+
+    def amd(self, call: Call, answered_by: str, duration_ms: int) -> None:
+        """The result of asynchronous answering machine detection."""
+        request = call.request
+        if request.async_amd_callback:
+            form = {
+                "CallSid": call.sid,
+                "AccountSid": call.account_sid,
+                "AnsweredBy": answered_by,
+                "MachineDetectionDuration": str(duration_ms),
+            }
+            self.post(call, "amd", request.async_amd_callback, request.async_amd_callback_method, form)
+
+    def stream(self, call: Call, url: str, method: str, event: str, stream_sid: str, name: str, error: str) -> None:
+        """A stream event: stream-started, stream-stopped or stream-error."""
+        form = {
+            "AccountSid": call.account_sid,
+            "CallSid": call.sid,
+            "StreamSid": stream_sid,
+            "StreamName": name or stream_sid,
+            "StreamEvent": event,
+            "Timestamp": rfc2822(now_s()) or "",
+        }
+        if error:
+            form["StreamError"] = error
+        self.post(call, "stream", url, method, form)
+
+    def recording_url(self, recording: Recording) -> str:
+        """Where the recording's sound is, without an extension, as callbacks give it."""
+        return f"{self.base_url}/2010-04-01/Accounts/{recording.account_sid}/Recordings/{recording.sid}"
+
+    def post(self, call: Call, event: str, url: str, method: str, form: Form) -> None:
+        """Put a callback in the queue, with the fault that befalls it."""
+        about = f"{call.attempt}/{form.get('RecordingStatus', '')}"
+        fault = self._faults.strike("callback_", to=call.to, event=event, about=about)
+        kind = fault.kind.removeprefix("callback_") if fault else None
+        witness = CallbackWitness(event, url, now_s(), form, fault=kind)
+        call.callbacks.append(witness)
+        if kind == "lost":
+            witness.result = "lost"
+            return
+        before, sent = call.last_callback, asyncio.Event()
+        if fault and kind == "late":
+            work = self._late(fault.delay_s, witness, method)
+        elif kind == "reordered":
+            call.held_callbacks.append(sent)
+            work = self._after(sent, REORDER_AT_MOST_S, witness, method)
+        else:
+            call.last_callback = sent
+            work = self._in_order(call, before, sent, witness, method, fault)
+        self._tasks.start(work, f"callback {event} of {call.sid}")
+
+    async def _in_order(
+        self,
+        call: Call,
+        before: asyncio.Event | None,
+        sent: asyncio.Event,
+        witness: CallbackWitness,
+        method: str,
+        fault: Fault | None,
+    ) -> None:
+        await _wait(before, IN_ORDER_FOR_S)
+        times = fault.times if fault else 1
+        for _ in range(times):
+            await self._send(witness, method)
+        sent.set()
+        while call.held_callbacks:
+            call.held_callbacks.pop(0).set()
+
+    async def _after(self, released: asyncio.Event, at_most_s: float, witness: CallbackWitness, method: str) -> None:
+        await _wait(released, at_most_s)
+        await self._send(witness, method)
+
+    async def _late(self, delay_s: float, witness: CallbackWitness, method: str) -> None:
+        await asyncio.sleep(delay_s)
+        await self._send(witness, method)
+
+    async def _send(self, witness: CallbackWitness, method: str) -> None:
+        answer = await self._webhooks.request(method, witness.url, list(witness.form.items()))
+        witness.attempts.extend(answer.attempts)
+        witness.done_s = now_s()
+        witness.result = str(answer.status) if answer.status is not None else (answer.error or "no answer")
+
+
+async def _wait(event: asyncio.Event | None, at_most_s: float) -> None:
+    if event is None or event.is_set():
+        return
+    try:
+        async with asyncio.timeout(at_most_s):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
+def call_form(call: Call) -> Form:
+    """The fields that every request about a call carries."""
+    form = {
+        "CallSid": call.sid,
+        "AccountSid": call.account_sid,
+        "From": call.caller,
+        "To": call.to,
+        "Caller": call.caller,
+        "Called": call.to,
+        "CallStatus": call.status,
+        "Direction": "outbound-api",
+        "ApiVersion": "2010-04-01",
+    }
+    for role, number in (("From", call.caller), ("To", call.to), ("Caller", call.caller), ("Called", call.to)):
+        form |= {f"{role}City": "", f"{role}State": "", f"{role}Zip": "", f"{role}Country": country_of(number)}
+    return form
+
+
+def country_of(number: str) -> str:
+    """The country that the simulator's people live in, by dialling code; empty elsewhere."""
+    for code, country in (("+1", "US"), ("+44", "GB"), ("+91", "IN")):
+        if number.startswith(code):
+            return country
+    return ""

@@ -1,10 +1,225 @@
-"""The `breeze` command."""
+"""The `breeze` command: one subcommand for each process, and the whole stack at once."""
+
+import asyncio
+import importlib.metadata
+import logging
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Phone campaigns held by a voice agent.")
+from breeze_buddy.cli.configuration import read_settings
+from breeze_buddy.cli.errors import CommandError
+from breeze_buddy.cli.logs import LogFormat, configure_logging
+from breeze_buddy.settings import Settings
+
+log = logging.getLogger("breeze_buddy.cli")
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Phone campaigns held by a voice agent. Settings come from the environment or a .env file; "
+    "unset, they describe one machine with the simulator instead of Twilio.",
+)
+
+LogFormatOption = Annotated[
+    LogFormat, typer.Option("--log-format", help="How log lines look; auto is text on a terminal, JSON otherwise.")
+]
+DataOption = Annotated[Path, typer.Option("--data", help="Folder for databases, recordings and logs; made if missing.")]
+PortBaseOption = Annotated[
+    int | None,
+    typer.Option(
+        "--port-base",
+        min=1024,
+        max=65_000,
+        help="Use this port and the next four (API, media, simulator, Temporal, Temporal's UI).",
+    ),
+]
+FreePortsOption = Annotated[bool, typer.Option("--free-ports", help="Use any ports that are free.")]
+
+
+@app.callback()
+def options(context: typer.Context, log_format: LogFormatOption = LogFormat.AUTO) -> None:
+    """Options that every command has."""
+    context.obj = log_format
 
 
 def main() -> None:
     """Entry point of the `breeze` script."""
-    app()
+    try:
+        app()
+    except CommandError as error:
+        print(f"breeze: {error}", file=sys.stderr)
+        sys.exit(error.code)
+
+
+def _begin(context: typer.Context) -> Settings:
+    settings = read_settings()
+    configure_logging(settings.log_level, context.obj)
+    return settings
+
+
+def _run(work: Coroutine[Any, Any, int | None]) -> None:
+    """Run a process's coroutine to its end and leave with its exit code; the top, where any error is logged."""
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            code = runner.run(work)
+    except (CommandError, KeyboardInterrupt):
+        raise
+    except Exception:
+        log.exception("%s ended because of an error", " ".join(sys.argv[1:]) or "breeze")
+        sys.exit(1)
+    if code:
+        sys.exit(code)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(importlib.metadata.version("breeze-buddy"))
+
+
+@app.command()
+def api(context: typer.Context) -> None:
+    """Serve REST, its documentation and Twilio's callbacks on API_HOST:API_PORT, until it is told to stop.
+
+    Needs the database at its newest schema (`breeze migrate`) and Temporal (TEMPORAL_ADDRESS).
+    """
+    settings = _begin(context)
+    from breeze_buddy.api.server import serve
+
+    _run(serve(settings))
+
+
+@app.command()
+def worker(context: typer.Context) -> None:
+    """Carry out workflows and their activities from the task queue TEMPORAL_TASK_QUEUE, until it is told to stop.
+
+    Run as many as the load needs; they share the work.
+    """
+    settings = _begin(context)
+    from breeze_buddy.cli.worker import serve
+
+    _run(serve(settings))
+
+
+@app.command()
+def media(context: typer.Context) -> None:
+    """Serve the calls' audio on MEDIA_HOST:MEDIA_PORT, until it is told to stop.
+
+    Needs the `speech` extra of the package.
+    """
+    settings = _begin(context)
+    from breeze_buddy.cli.media import serve
+
+    _run(serve(settings))
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+def simulator(context: typer.Context) -> None:
+    """Run a local Twilio with people who pick up. All arguments go to it: `breeze simulator --help` lists them."""
+    os.execv(sys.executable, [sys.executable, "-m", "breeze_buddy.simulator", *context.args])  # noqa: S606
+
+
+@app.command()
+def migrate(
+    context: typer.Context,
+    skip_temporal: Annotated[bool, typer.Option("--skip-temporal", help="Only the database.")] = False,
+    wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for Temporal to serve.")] = 60.0,
+) -> None:
+    """Bring the database and Temporal to what this version needs. Can be run again at any time.
+
+    The database of DATABASE_URL gets its newest schema; the namespace of Temporal its retention
+    (TEMPORAL_RETENTION_DAYS) and the search attributes that are missing.
+    """
+    settings = _begin(context)
+    from breeze_buddy.cli.migrate import migrate_all
+
+    _run(migrate_all(settings, temporal_wait_s=None if skip_temporal else wait))
+
+
+@app.command()
+def temporal(
+    context: typer.Context,
+    data: DataOption = Path(".breeze"),
+    port: Annotated[int, typer.Option("--port", min=1, max=65_535, help="gRPC port.")] = 7233,
+    ui_port: Annotated[int | None, typer.Option("--ui-port", min=1, max=65_535, help="Default: port + 1000.")] = None,
+) -> None:
+    """Run Temporal's development server in the foreground, with the flags that campaigns are better for.
+
+    Its state is kept in temporal.db in the data folder, with call history for TEMPORAL_RETENTION_DAYS.
+    """
+    settings = _begin(context)
+    from breeze_buddy.cli.temporal_foreground import run_temporal
+
+    _run(run_temporal(settings, folder=data, port=port, ui_port=ui_port or port + 1000))
+
+
+@app.command()
+def up(
+    context: typer.Context,
+    data: DataOption = Path(".breeze"),
+    port_base: PortBaseOption = None,
+    free_ports: FreePortsOption = False,
+) -> None:
+    """Start the whole stack on this machine (Temporal, simulator, API, worker, media) and keep it until Ctrl-C.
+
+    Calls go to the simulator, never to a real phone.
+    """
+    settings = _begin(context)
+    from breeze_buddy.cli.up import run_up
+
+    _run(run_up(settings, folder=data, port_base=port_base, any_free=free_ports))
+
+
+@app.command()
+def demo(
+    context: typer.Context,
+    leads: Annotated[int, typer.Option("--leads", min=1, max=1000, help="How many people to call.")] = 20,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Other people with another seed.")] = 1,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running at the end, until Ctrl-C.")] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Folder to use and to keep; by default .breeze/demo, emptied at each run."),
+    ] = None,
+    report: Annotated[Path | None, typer.Option("--report", help="Write what happened as JSON to this file.")] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option("--timeout", min=1, help="Seconds for the campaign; by default 180 and 6 for each lead."),
+    ] = None,
+    port_base: PortBaseOption = None,
+    free_ports: FreePortsOption = False,
+) -> None:
+    """Run a campaign of simulated people to its end, and check that every lead ended as its person must.
+
+    Exit code 0: all did. 1: some did not, or time ran out. Takes the usual ports, or any free ones if those are taken.
+    """
+    settings = _begin(context)
+    from breeze_buddy.cli.demo import DemoOptions, run_demo
+
+    options = DemoOptions(
+        leads=leads,
+        seed=seed,
+        keep=keep,
+        folder=data,
+        report=report,
+        timeout_s=timeout if timeout is not None else 180.0 + 6.0 * leads,
+        port_base=port_base,
+        any_free=free_ports,
+    )
+    _run(run_demo(settings, options))

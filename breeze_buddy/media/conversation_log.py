@@ -1,0 +1,71 @@
+"""What was said in a conversation, in order, while it happens."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from breeze_buddy.domain.conversation import ConversationReport, ConversationState, Utterance
+from breeze_buddy.media.engines import Conversation, Finish
+from breeze_buddy.media.playback import Playback
+
+
+class ConversationLog:
+    """Keeps the transcript of one call. `clock` gives aware wall time; `loop_s` the time that playback uses."""
+
+    def __init__(
+        self,
+        *,
+        call_id: str,
+        clock: Callable[[], datetime],
+        loop_s: Callable[[], float],
+        before: ConversationState | None = None,
+    ) -> None:
+        self._call_id = call_id
+        self._clock = clock
+        self._loop_s = loop_s
+        now = clock()
+        self._began_at = before.began_at if before else now
+        self._zero_s = loop_s() - max(0.0, (now - self._began_at).total_seconds())
+        self._transcript: list[Utterance] = list(before.transcript) if before else []
+
+    @property
+    def caller_has_spoken(self) -> bool:
+        return any(utterance.speaker == "caller" for utterance in self._transcript)
+
+    def agent(self, playback: Playback, *, interrupted: bool) -> None:
+        """Take down what was heard of the agent since the last time; nothing, if nothing was."""
+        text, began_s = playback.take_heard()
+        if text:
+            self._add(Utterance(speaker="agent", text=text, at_s=self._at_s(began_s), interrupted=interrupted))
+
+    def caller(self, text: str, *, at_s: float | None = None, digits: bool = False) -> None:
+        """Take down a turn that began at `at_s` by the loop's clock; None: now."""
+        self._add(Utterance(speaker="caller", text=text, at_s=self._at_s(at_s), digits=digits))
+
+    def state(self, conversation: Conversation) -> ConversationState:
+        return ConversationState(
+            node=conversation.node,
+            answers=dict(conversation.answers),
+            transcript=tuple(self._transcript),
+            reprompts=conversation.reprompts,
+            began_at=self._began_at,
+        )
+
+    def report(self, finish: Finish, answers: dict[str, str]) -> ConversationReport:
+        now = self._clock()
+        return ConversationReport(
+            call_id=self._call_id,
+            began_at=self._began_at,
+            ended_at=now,
+            ending=finish.ending,
+            result=finish.result,
+            answers=dict(answers),
+            transcript=tuple(self._transcript),
+            callback_at=now + finish.callback_after if finish.callback_after is not None else None,
+            do_not_call=finish.do_not_call,
+        )
+
+    def _at_s(self, loop_s: float | None) -> float:
+        return round(max(0.0, (self._loop_s() if loop_s is None else loop_s) - self._zero_s), 2)
+
+    def _add(self, utterance: Utterance) -> None:
+        self._transcript.append(utterance)

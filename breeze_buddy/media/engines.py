@@ -1,0 +1,172 @@
+"""What an engine has to be: a transcriber, a speaker and a dialogue, each an async iterator.
+
+                  turn audio ─▶ Transcriber ─▶ transcripts ─▶ Conversation ─▶ replies ─▶ Speaker ─▶ audio
+
+The session owns time, the socket and the keypad; engines own words and sounds. Leaving an iterator early
+is how a barge-in cancels: an engine stops its work when its iterator is closed.
+"""
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol, TypeVar
+
+from breeze_buddy.domain.conversation import Ending
+from breeze_buddy.domain.template import Voice
+from breeze_buddy.media.directory import StreamCall
+
+
+class EngineUnavailable(Exception):
+    """An engine cannot be started; the message says what to install or set."""
+
+
+_Item = TypeVar("_Item")
+
+
+@asynccontextmanager
+async def closing(items: AsyncIterator[_Item]) -> AsyncIterator[AsyncIterator[_Item]]:
+    """Closes an engine's iterator when it is left, at its end or before."""
+    try:
+        yield items
+    finally:
+        close = getattr(items, "aclose", None)
+        if close is not None:
+            await close()
+
+
+# --- ears -------------------------------------------------------------------------------------------------------
+
+
+class VoiceTrack(Protocol):
+    """One caller's audio, watched for speech."""
+
+    def push(self, mulaw: bytes) -> None:
+        """More audio, any length."""
+
+    def close(self) -> None:
+        """No more; nothing is called back after this."""
+
+
+OnWindow = Callable[[float, bytes], None]
+"""Called for each window in order: the probability of speech in it, and its µ-law audio."""
+
+
+class VoiceActivity(Protocol):
+    """Tells speech from the rest, for all streams at once. `window_s` is how much audio it judges at a time."""
+
+    window_s: float
+
+    def track(self, on_window: OnWindow) -> VoiceTrack: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was understood so far. A later one replaces those that are not final; final ones add up."""
+
+    text: str
+    final: bool = True
+
+
+class Transcriber(Protocol):
+    def transcribe(self, turn: AsyncIterable[bytes]) -> AsyncIterator[Transcript]:
+        """The words of one turn of the caller. `turn` yields µ-law as it is spoken and ends with the turn."""
+
+
+# --- mouth ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenChunk:
+    """Some words and their µ-law audio."""
+
+    text: str
+    audio: bytes
+
+
+class Speaker(Protocol):
+    def speak(self, text: str, voice: Voice) -> AsyncIterator[SpokenChunk]:
+        """`text` as sound, the first chunk as early as can be. All chunks' texts together are `text`."""
+
+
+# --- mind -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The caller said this."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """The caller pressed these keys (0-9, * and #)."""
+
+    keys: str
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """The caller said nothing for as long as the template waits."""
+
+
+CallerTurn = Heard | Pressed | Silence
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Words for the caller. One that is not `interruptible` is played to its end."""
+
+    text: str
+    interruptible: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The conversation is over once everything said before has been heard."""
+
+    ending: Ending
+    result: str | None = None
+    callback_after: timedelta | None = None
+    do_not_call: bool = False
+
+
+Reply = Say | Finish
+
+
+class Conversation(Protocol):
+    """One call's dialogue. After the replies to a turn are through, it waits for the next turn."""
+
+    @property
+    def node(self) -> str:
+        """Where in the flow it stands."""
+
+    @property
+    def answers(self) -> dict[str, str]: ...
+
+    @property
+    def reprompts(self) -> int: ...
+
+    def begin(self) -> AsyncIterator[Reply]:
+        """The greeting; or, in a conversation that was interrupted, an apology and the last question again."""
+
+    def answer(self, turn: CallerTurn) -> AsyncIterator[Reply]: ...
+
+    def completes(self, keys: str) -> bool:
+        """Whether these keys are a whole answer already; otherwise a pause or more keys complete it."""
+
+
+class Dialogue(Protocol):
+    def converse(self, call: StreamCall) -> Conversation: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """Everything a session thinks and speaks with; shared by all streams."""
+
+    voice_activity: VoiceActivity
+    transcriber: Transcriber
+    dialogue: Dialogue
+    speaker: Speaker
+    close: Callable[[], None] = lambda: None

@@ -1,0 +1,36 @@
+"""µ-law at 8 kHz, as the telephone carries it: one byte is one sample, 160 bytes are a frame of 20 ms."""
+
+import audioop
+
+SAMPLE_RATE_HZ = 8000
+FRAME_MS = 20
+FRAME_S = FRAME_MS / 1000
+FRAME_BYTES = SAMPLE_RATE_HZ * FRAME_MS // 1000
+SILENCE = b"\xff"
+
+
+def to_pcm(mulaw: bytes) -> bytes:
+    """16-bit little-endian PCM at the same rate."""
+    return audioop.ulaw2lin(mulaw, 2)
+
+
+def from_pcm(pcm: bytes) -> bytes:
+    """µ-law of 16-bit little-endian PCM at the same rate."""
+    return audioop.lin2ulaw(pcm, 2)
+
+
+def level(pcm: bytes) -> int:
+    """Root mean square of 16-bit PCM: 0 is silence, about 2,600 a voice, 32,767 a full square wave."""
+    return audioop.rms(pcm, 2)
+
+
+def duration_s(mulaw: bytes) -> float:
+    return len(mulaw) / SAMPLE_RATE_HZ
+
+
+def frames(mulaw: bytes) -> list[bytes]:
+    """Frames of 20 ms; the last is filled up with silence."""
+    cut = [mulaw[at : at + FRAME_BYTES] for at in range(0, len(mulaw), FRAME_BYTES)]
+    if cut:
+        cut[-1] = cut[-1].ljust(FRAME_BYTES, SILENCE)
+    return cut

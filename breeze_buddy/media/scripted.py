@@ -1,0 +1,193 @@
+"""The scripted dialogue engine: a template's flow run by phrases and digits. No model, free and exact.
+
+What the caller says is matched as `phrases.py` describes. A node that captures takes a function only if its phrase
+is all that was said. Keys are matched exactly: the digits of a function, or the digits of a capture, complete
+with `#`, by their number, or by a pause. What is not understood, and silence, are reprompted `max_reprompts` times in
+all; then the flow goes `otherwise`, or says `goodbye` and ends.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+
+from breeze_buddy.domain.conversation import Ending
+from breeze_buddy.domain.flow import (
+    Action,
+    Capture,
+    DoNotCall,
+    EndConversation,
+    Flow,
+    Function,
+    Node,
+    ScheduleCallback,
+    fill,
+)
+from breeze_buddy.media.directory import StreamCall
+from breeze_buddy.media.engines import CallerTurn, Finish, Heard, Pressed, Reply, Say, Silence
+from breeze_buddy.media.phrases import choose_function
+from breeze_buddy.media.spoken_numbers import only_digits, spoken_digits
+
+APOLOGY = "I am sorry, we were interrupted."
+MOST_NODES_A_TURN = 50
+"""Nodes that go straight on to each other in a circle would otherwise never let the caller speak."""
+
+
+class ScriptedDialogue:
+    """Makes a conversation for each call."""
+
+    def converse(self, call: StreamCall) -> "ScriptedConversation":
+        return ScriptedConversation(call)
+
+
+class ScriptedConversation:
+    """Decides a whole turn at once, so that an interruption never leaves it between two nodes."""
+
+    def __init__(self, call: StreamCall) -> None:
+        self._flow: Flow = call.template.flow
+        self._variables = call.variables
+        self._dictated = {
+            node.capture.name for node in self._flow.nodes.values() if node.capture and node.capture.kind == "digits"
+        }
+        self._partial = ""  # digits said so far of a number whose length is known
+        resume = call.resume
+        self._resumed = resume is not None and resume.node in self._flow.nodes
+        self._node = resume.node if resume is not None and self._resumed else self._flow.start
+        self._answers = dict(resume.answers) if resume is not None else {}
+        self._reprompts = resume.reprompts if resume is not None and self._resumed else 0
+
+    @property
+    def node(self) -> str:
+        return self._node
+
+    @property
+    def answers(self) -> dict[str, str]:
+        return self._answers
+
+    @property
+    def reprompts(self) -> int:
+        return self._reprompts
+
+    def begin(self) -> AsyncIterator[Reply]:
+        reprompts = self._reprompts
+        replies = self._enter(self._node)
+        if self._resumed:
+            self._reprompts = reprompts  # the same question, not a new one
+            replies = [Say(APOLOGY), *replies]
+        return _one_by_one(replies)
+
+    def answer(self, turn: CallerTurn) -> AsyncIterator[Reply]:
+        return _one_by_one(self._decide(turn))
+
+    def completes(self, keys: str) -> bool:
+        node = self._here
+        digits = [function.digits for function in node.functions if function.digits]
+        if any(wanted != keys and wanted.startswith(keys) for wanted in digits):
+            return False  # the beginning of a longer one
+        if keys in digits or node.capture is None or node.capture.kind != "digits":
+            return True
+        return keys.endswith("#") or len(keys) == node.capture.length
+
+    @property
+    def _here(self) -> Node:
+        return self._flow.nodes[self._node]
+
+    def _decide(self, turn: CallerTurn) -> list[Reply]:
+        match turn:
+            case Heard(text):
+                return self._heard(text)
+            case Pressed(keys):
+                return self._pressed(keys)
+            case Silence():
+                return self._not_understood(Ending.NO_INPUT)
+
+    def _heard(self, text: str) -> list[Reply]:
+        node = self._here
+        function = choose_function(text, node.functions, whole=node.capture is not None)
+        if function is None and (digits := only_digits(text)) is not None:
+            function = next((f for f in node.functions if f.digits == digits), None)
+        if function is not None:
+            return self._take(function)
+        if node.capture is None:
+            return self._not_understood(Ending.REACHED_END)
+        if node.capture.kind == "words":
+            return self._captured(node.capture, text.strip().rstrip(".,;"))
+        self._partial += spoken_digits(text)
+        return self._dictated_so_far(node.capture)
+
+    def _pressed(self, keys: str) -> list[Reply]:
+        node = self._here
+        function = next((f for f in node.functions if f.digits == keys), None)
+        if function is not None:
+            return self._take(function)
+        if node.capture is None or node.capture.kind != "digits":
+            return self._not_understood(Ending.REACHED_END)
+        pressed = keys.rstrip("#")
+        self._partial += pressed if pressed.isdigit() else ""
+        return self._dictated_so_far(node.capture, complete=keys.endswith("#"))
+
+    def _dictated_so_far(self, capture: Capture, *, complete: bool = False) -> list[Reply]:
+        """A number that is too short may be going on after a breath: wait for the rest."""
+        count = len(self._partial)
+        wanted = capture.length
+        if count and (wanted is None or count == wanted):
+            return self._captured(capture, self._partial)
+        if wanted is not None and 0 < count < wanted and not complete:
+            return []
+        return self._not_understood(Ending.REACHED_END)
+
+    def _captured(self, capture: Capture, value: str) -> list[Reply]:
+        self._answers[capture.name] = value
+        return self._enter(capture.go)
+
+    def _take(self, function: Function) -> list[Reply]:
+        self._answers.update(function.answers)
+        return self._enter(function.go)
+
+    def _enter(self, name: str) -> list[Reply]:
+        """Go to a node, and on from it as far as no answer is needed."""
+        replies: list[Reply] = []
+        self._reprompts = 0
+        self._partial = ""
+        for _ in range(MOST_NODES_A_TURN):
+            self._node = name
+            node = self._here
+            text = self._filled(node.say)
+            if node.then is not None:
+                return [*replies, Say(text, interruptible=False), _finish(node.then)]
+            replies.append(Say(text))
+            if node.go is None:
+                return replies
+            name = node.go
+        return [*replies, *self._goodbye(Ending.REACHED_END)]
+
+    def _not_understood(self, ending: Ending) -> list[Reply]:
+        """`ending` is what it will have been, if nothing is left but goodbye."""
+        node = self._here
+        self._partial = ""
+        if self._reprompts < node.max_reprompts:
+            self._reprompts += 1
+            return [Say(self._filled(node.reprompt if node.reprompt is not None else node.say))]
+        if node.otherwise is not None:
+            return self._enter(node.otherwise)
+        return self._goodbye(ending)
+
+    def _goodbye(self, ending: Ending) -> list[Reply]:
+        return [Say(self._filled(self._flow.goodbye), interruptible=False), Finish(ending)]
+
+    def _filled(self, text: str) -> str:
+        """With the lead's variables and the answers; dictated numbers are read back digit by digit."""
+        spoken = {name: " ".join(value) if name in self._dictated else value for name, value in self._answers.items()}
+        return fill(text, {**self._variables, **spoken})
+
+
+def _finish(action: Action) -> Finish:
+    match action:
+        case EndConversation():
+            return Finish(Ending.REACHED_END, action.result)
+        case ScheduleCallback():
+            return Finish(Ending.REACHED_END, action.result, callback_after=action.after)
+        case DoNotCall():
+            return Finish(Ending.REACHED_END, action.result, do_not_call=True)
+
+
+async def _one_by_one(replies: Iterable[Reply]) -> AsyncIterator[Reply]:
+    for reply in replies:
+        yield reply

@@ -1,0 +1,221 @@
+"""The session of one stream: from its socket's first message to the report of its conversation.
+
+    connected, start ──token──▶ claim ──▶ turn loop ──▶ report ──▶ close (Twilio goes on after <Connect>)
+
+The socket's callbacks come in synchronously (`receive`, `lost`); one task (`run`) does the rest.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from breeze_buddy.domain.conversation import Ending
+from breeze_buddy.media import twilio
+from breeze_buddy.media.conversation_log import ConversationLog
+from breeze_buddy.media.directory import CallDirectory, StreamCall, StreamRefused
+from breeze_buddy.media.engines import Engines, Finish
+from breeze_buddy.media.keeping import StateKeeper, deliver
+from breeze_buddy.media.playback import DEFAULT_LEAD_S, Playback
+from breeze_buddy.media.ticker import Ticker
+from breeze_buddy.media.turn_loop import CallerGone, KeyPressed, TurnLoop
+
+log = logging.getLogger(__name__)
+
+NORMAL = 1000
+UNSUPPORTED = 1003
+REFUSED = 1008
+FAILED = 1011
+
+
+class Link(Protocol):
+    """The socket, as a session sees it."""
+
+    def send(self, message: bytes) -> None:
+        """Queue a text frame. Never blocks; a peer that does not read is the link's business."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Close with a WebSocket close code; closing twice is closing once."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """`start_s`: until `start` has to come. `claim_s`: until the directory has to know the call.
+    `report_s`: how long the close of the socket waits for the report."""
+
+    start_s: float = 5.0
+    claim_s: float = 10.0
+    report_s: float = 6.0
+    lead_s: float = DEFAULT_LEAD_S
+
+
+class StreamSession:
+    """One stream. `background` takes tasks that may outlive it: reports that are still on their way."""
+
+    def __init__(
+        self,
+        *,
+        link: Link,
+        directory: CallDirectory,
+        engines: Engines,
+        ticker: Ticker,
+        background: Callable[["asyncio.Task[bool]"], None],
+        limits: SessionLimits | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._link = link
+        self._directory = directory
+        self._engines = engines
+        self._ticker = ticker
+        self._background = background
+        self._limits = limits or SessionLimits()
+        self._clock = clock
+        self._reader = twilio.StreamReader()
+        self._started: asyncio.Future[twilio.Start] = asyncio.get_running_loop().create_future()
+        self._loop: TurnLoop | None = None
+        self._playback: Playback | None = None
+        self._gone = False
+        self.name = "stream"
+
+    # --- from the socket ---------------------------------------------------------------------------------------
+
+    def receive(self, message: bytes) -> None:
+        """One text frame. A peer that breaks the protocol loses its stream, and only that."""
+        if self._gone:
+            return
+        try:
+            event = self._reader.receive(message)
+        except twilio.WireError as error:
+            self.refuse(UNSUPPORTED, f"{error.code}: {error}")
+            return
+        match event:
+            case twilio.Media():
+                if self._loop is not None:
+                    self._loop.hear(event.media.payload)
+            case twilio.Mark():
+                if self._playback is not None:
+                    self._playback.mark_returned(event.mark.name)
+            case twilio.Dtmf():
+                if self._loop is not None:
+                    self._loop.post(KeyPressed(event.dtmf.digit))
+            case twilio.Start():
+                if not self._started.done():
+                    self._started.set_result(event)
+            case twilio.Stop():
+                self.lost()
+            case twilio.Unknown():
+                log.info("%s: ignored an event %r", self.name, event.event)
+
+    def refuse(self, code: int, reason: str) -> None:
+        """Close the stream for a fault of the peer; what was said so far is reported."""
+        log.warning("%s: closed: %s", self.name, reason)
+        self._link.close(code, reason[:120])
+        self.lost()
+
+    def lost(self) -> None:
+        """The caller hung up, or the socket is gone."""
+        if self._gone:
+            return
+        self._gone = True
+        if self._loop is not None:
+            self._loop.post(CallerGone())
+        elif not self._started.done():
+            self._started.cancel()
+
+    # --- the task ----------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve the stream to its end. Cancelled, it reports nothing: the conversation can be resumed elsewhere."""
+        start = await self._start()
+        if start is None:
+            return
+        call = await self._claim(start)
+        if call is None:
+            return
+        log.info("%s: call %s, %s", self.name, call.call_id, "resumed" if call.resume else "greeting")
+        await self._converse(start, call)
+
+    async def _start(self) -> twilio.Start | None:
+        """The start message, if it comes in time."""
+        await asyncio.wait([self._started], timeout=self._limits.start_s)
+        if not self._started.done():
+            self.refuse(REFUSED, f"no start within {self._limits.start_s} s")
+            return None
+        if self._started.cancelled():
+            return None
+        start = self._started.result()
+        self.name = f"stream {start.stream_sid}"
+        return start
+
+    async def _claim(self, start: twilio.Start) -> StreamCall | None:
+        token = start.start.custom_parameters.get("token", "")
+        if not token:
+            self.refuse(REFUSED, "the stream carries no token parameter")
+            return None
+        try:
+            async with asyncio.timeout(self._limits.claim_s):
+                return await self._directory.claim(
+                    token=token, call_sid=start.start.call_sid, stream_sid=start.stream_sid
+                )
+        except StreamRefused as error:
+            self.refuse(REFUSED, str(error))
+        except TimeoutError:
+            self.refuse(FAILED, f"the call was not found within {self._limits.claim_s} s")
+        return None
+
+    async def _converse(self, start: twilio.Start, call: StreamCall) -> None:
+        loop = asyncio.get_running_loop()
+        self._playback = Playback(
+            writer=twilio.StreamWriter(start.stream_sid),
+            send=self._send,
+            ticker=self._ticker,
+            on_played=self._played,
+            lead_s=self._limits.lead_s,
+        )
+        transcript = ConversationLog(call_id=call.call_id, clock=self._clock, loop_s=loop.time, before=call.resume)
+        conversation = self._engines.dialogue.converse(call)
+        keeper = StateKeeper(self._directory, call.call_id)
+        began_s = loop.time()
+        if call.resume is not None:
+            began_s -= max(0.0, (self._clock() - call.resume.began_at).total_seconds())
+        self._loop = TurnLoop(
+            conversation=conversation,
+            template=call.template,
+            engines=self._engines,
+            playback=self._playback,
+            transcript=transcript,
+            call_began_s=began_s,
+            on_state=lambda: keeper.keep(transcript.state(conversation)),
+        )
+        if self._gone:  # hung up while the call was looked up
+            self._loop.post(CallerGone())
+        finish = await self._conversation(call)
+        await keeper.settle()
+        report = asyncio.create_task(deliver(self._directory, transcript.report(finish, conversation.answers)))
+        self._background(report)
+        await asyncio.wait([report], timeout=self._limits.report_s)
+        log.info("%s: call %s ended: %s", self.name, call.call_id, finish.ending)
+        self._gone = True
+        self._link.close(NORMAL, finish.ending)
+
+    async def _conversation(self, call: StreamCall) -> Finish:
+        """The conversation's end. A failure in a conversation that was resumed already is its end; the first
+        one goes up, so that the socket closes and the call comes back to be resumed."""
+        assert self._loop is not None
+        try:
+            return await self._loop.run()
+        except Exception:
+            if call.resume is None:
+                raise
+            log.exception("%s: call %s failed again after it was resumed", self.name, call.call_id)
+            return Finish(Ending.LOST)
+
+    def _send(self, message: bytes) -> None:
+        if not self._gone:
+            self._link.send(message)
+
+    def _played(self) -> None:
+        if self._loop is not None:
+            self._loop.played()

@@ -1,0 +1,81 @@
+"""The agent's voice by hibari: sentence by sentence, so that the first is heard while the next is made.
+
+The model speaks at 24 kHz; the telephone takes 8 kHz µ-law. Sentences are kept, because an agent says the same
+ones in every call, and rendered once when several calls want one at the same time.
+"""
+
+import asyncio
+import threading
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from concurrent.futures import Executor
+
+import numpy as np
+import soxr
+from hibari import SAMPLE_RATE, Hibari
+
+from breeze_buddy.domain.template import Voice
+from breeze_buddy.media import mulaw
+from breeze_buddy.media.engines import SpokenChunk
+from breeze_buddy.media.speech.spelling import spell_out
+
+LOUDNESS_LEVEL = 2800
+MOST_KEPT_BYTES = 16 * 1024 * 1024
+"""Half an hour of speech."""
+
+_Key = tuple[str, float]
+
+
+class HibariSpeaker:
+    """Shared by all streams; `executor` does the work."""
+
+    def __init__(self, executor: Executor, *, most_kept_bytes: int = MOST_KEPT_BYTES) -> None:
+        self._model = Hibari(threads=1)
+        self._phonemes = threading.Lock()  # turning text into phonemes keeps caches that are not shared safely
+        self._executor = executor
+        self._kept: OrderedDict[_Key, bytes] = OrderedDict()
+        self._kept_bytes = 0
+        self._most_kept_bytes = most_kept_bytes
+        self._rendering: dict[_Key, asyncio.Future[bytes]] = {}
+        self.render("One moment, please.", 1.0)
+
+    async def speak(self, text: str, voice: Voice) -> AsyncIterator[SpokenChunk]:
+        for sentence in self._model.split_sentences(text):
+            audio = await self._audio((sentence, voice.speed))
+            yield SpokenChunk(sentence, audio)
+
+    def render(self, sentence: str, speed: float) -> bytes:
+        """The sentence as µ-law. Blocks."""
+        spoken = spell_out(sentence)
+        with self._phonemes:
+            phonemes = self._model.phonemize(spoken)
+        waves = [self._model.from_phonemes(part, speed, seed=1) for part in phonemes]
+        if not waves:
+            return b""
+        wave = soxr.resample(np.concatenate(waves), SAMPLE_RATE, mulaw.SAMPLE_RATE_HZ)
+        loudness = float(np.sqrt(np.mean(np.square(wave)))) or 1.0
+        samples = np.clip(wave * (LOUDNESS_LEVEL / loudness), -32000, 32000)
+        return mulaw.from_pcm(samples.astype("<i2").tobytes())
+
+    async def _audio(self, key: _Key) -> bytes:
+        kept = self._kept.get(key)
+        if kept is not None:
+            self._kept.move_to_end(key)
+            return kept
+        rendering = self._rendering.get(key)
+        if rendering is None:
+            rendering = asyncio.get_running_loop().run_in_executor(self._executor, self.render, *key)
+            self._rendering[key] = rendering
+            rendering.add_done_callback(lambda done: self._rendered(key, done))
+        # A caller who interrupts leaves; others may wait for the same sentence.
+        return await asyncio.shield(rendering)
+
+    def _rendered(self, key: _Key, done: "asyncio.Future[bytes]") -> None:
+        self._rendering.pop(key, None)
+        if done.cancelled() or done.exception() is not None:
+            return
+        self._kept[key] = done.result()
+        self._kept_bytes += len(done.result())
+        while self._kept_bytes > self._most_kept_bytes:
+            _, dropped = self._kept.popitem(last=False)
+            self._kept_bytes -= len(dropped)

@@ -1,0 +1,34 @@
+"""What to believe of Whisper's words: it repeats itself when it has listened past the end of an utterance."""
+
+import re
+
+MOST_WORDS_A_SECOND = 4.5
+"""Faster than people speak on the telephone; what is beyond it was not said."""
+
+
+def believable(text: str, spoken_s: float) -> str:
+    """`text` without sound descriptions ("[BLANK_AUDIO]", "(coughs)") and without its loops.
+
+    A run of three words or more that only repeats itself up to the end is said once. Shorter ones ("no no",
+    "nine nine nine") may be meant: they are cut only when nobody could have said so much in `spoken_s` seconds.
+    """
+    text = re.sub(r"\[[^\]]*\]|\([^)]*\)|[♪*]", " ", text)
+    words = text.split()
+    plain = [re.sub(r"\W", "", word).lower() for word in words]
+    most = max(2, round(spoken_s * MOST_WORDS_A_SECOND) + 1)
+    for start in range(len(words)):
+        for unit in range(1, (len(words) - start) // 2 + 1):
+            if not _repeats(plain, start, unit):
+                continue
+            if unit >= 3:
+                return " ".join(words[: start + unit])
+            if len(words) > most:
+                # Keep what may have been said: whole repetitions of digits, one of anything else.
+                keep = max(start + unit, most) if plain[start].isdigit() else start + unit
+                return " ".join(words[:keep])
+    return " ".join(words)
+
+
+def _repeats(words: list[str], start: int, unit: int) -> bool:
+    """Whether everything from `start` on is the same `unit` words over and over, the last time perhaps cut."""
+    return all(words[at] == words[at - unit] for at in range(start + unit, len(words)))

@@ -1,0 +1,252 @@
+"""One conversation: whose turn it is, and what happens when it ends, is interrupted, or nobody speaks.
+
+    agent speaks ──all heard──▶ listen ──turn ends──▶ words ──▶ the dialogue decides ──▶ agent speaks …
+         ▲   └──caller speaks: hush──▶ listen            │
+         └──────── a noise: go on ◀──────────────────────┘
+
+Everything that can happen arrives in one inbox and is handled by one task, so no two things happen at once.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from breeze_buddy.domain.conversation import Ending
+from breeze_buddy.domain.template import Template
+from breeze_buddy.media.conversation_log import ConversationLog
+from breeze_buddy.media.ear import Ear, TurnBegan, TurnHeard
+from breeze_buddy.media.engines import CallerTurn, Conversation, Engines, Finish, Heard, Pressed, Reply, Say, Silence
+from breeze_buddy.media.mouth import Mouth, Played, Replied, SpeakingFailed
+from breeze_buddy.media.playback import Playback
+
+KEY_PAUSE_S = 2.0
+"""Keys pressed are a whole answer after this pause."""
+LATE_MARK_S = 3.0
+"""A mark that is this late will not come back."""
+STILL_BUSY_S = 0.25
+"""How soon to look again when silence was to be prompted and the caller is speaking."""
+TIME_IS_UP = "I am sorry, our time is up. Goodbye."
+
+
+def longest_talk_s(max_call_s: float) -> float:
+    """When to say goodbye, so that the call is over by `max_call_s`: five seconds before, or a fifth."""
+    return max_call_s - min(5.0, max_call_s / 5)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPressed:
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallerGone:
+    """Twilio ended the stream, or its socket was lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A deadline was reached: the field of TurnLoop that holds it."""
+
+    what: str
+
+
+Happening = TurnBegan | TurnHeard | KeyPressed | CallerGone | Replied | Played | SpeakingFailed
+
+
+async def _farewell(text: str, ending: Ending) -> AsyncIterator[Reply]:
+    yield Say(text, interruptible=False)
+    yield Finish(ending)
+
+
+class TurnLoop:
+    """Runs one conversation to its end.
+
+    `on_state` is called whenever the conversation has moved; it must not block. `call_began_s` is the loop's time
+    from which the longest call is counted.
+    """
+
+    def __init__(
+        self,
+        *,
+        conversation: Conversation,
+        template: Template,
+        engines: Engines,
+        playback: Playback,
+        transcript: ConversationLog,
+        call_began_s: float,
+        on_state: Callable[[], None],
+    ) -> None:
+        self._conversation = conversation
+        self._turns = template.turns
+        self._transcript = transcript
+        self._playback = playback
+        self._on_state = on_state
+        self._inbox: asyncio.Queue[Happening] = asyncio.Queue()
+        self._ear = Ear(
+            voice_activity=engines.voice_activity,
+            transcriber=engines.transcriber,
+            end_of_turn_s=template.turns.end_of_turn_ms / 1000,
+            post=self.post,
+        )
+        self._mouth = Mouth(speaker=engines.speaker, voice=template.voice, playback=playback, post=self.post)
+        self._keys = ""
+        self._unanswered: list[str] = []  # said while the caller was already speaking again
+        self._time_up_s: float | None = call_began_s + longest_talk_s(template.max_call_s)
+        self._silence_s: float | None = None
+        self._keys_s: float | None = None
+
+    def post(self, happening: Happening) -> None:
+        self._inbox.put_nowait(happening)
+
+    def hear(self, mulaw: bytes) -> None:
+        """Audio of the caller."""
+        self._ear.hear(mulaw)
+
+    def played(self) -> None:
+        """The playback is through."""
+        self._mouth.played()
+
+    async def run(self) -> Finish:
+        """Hold the conversation. Raises what an engine raised while the agent had to speak."""
+        self._mouth.reply(self._conversation.begin())
+        try:
+            while True:
+                finish = self._handle(await self._next())
+                if finish is not None:
+                    return finish
+        finally:
+            self._ear.close()
+            self._mouth.close()
+            self._transcript.agent(self._playback, interrupted=True)
+
+    # --- what can happen ---------------------------------------------------------------------------------------
+
+    def _handle(self, happening: Happening | _Due) -> Finish | None:
+        match happening:
+            case TurnBegan():
+                self._interrupt()
+            case TurnHeard(text, began_s):
+                self._on_words(text, began_s)
+            case KeyPressed(key):
+                self._on_key(key)
+            case Played():
+                return self._on_played()
+            case Replied():
+                self._on_state()
+            case CallerGone():
+                return self._on_gone()
+            case SpeakingFailed(error):
+                raise error
+            case _Due(what):
+                return self._on_due(what)
+        return None
+
+    def _interrupt(self) -> None:
+        if self._turns.barge_in and self._mouth.speaking and self._mouth.interruptible:
+            self._mouth.hush()
+            self._transcript.agent(self._playback, interrupted=True)
+
+    def _on_words(self, text: str, began_s: float) -> None:
+        if text:
+            self._transcript.caller(text, at_s=began_s)
+        if self._mouth.speaking:  # it was not allowed to interrupt
+            return
+        if text:
+            self._unanswered.append(text)
+        if self._ear.caller_speaks:
+            return
+        if self._unanswered:
+            self._answer(Heard(" ".join(self._unanswered)))
+        elif self._mouth.hushed:
+            self._mouth.go_on()
+
+    def _on_key(self, key: str) -> None:
+        self._interrupt()
+        self._keys += key
+        self._keys_s = self._now_s() + KEY_PAUSE_S
+        if self._conversation.completes(self._keys):
+            self._take_keys()
+
+    def _take_keys(self) -> None:
+        if self._mouth.speaking:  # not interruptible: they are taken when the message has been heard
+            self._keys_s = None
+            return
+        keys, self._keys, self._keys_s = self._keys, "", None
+        self._transcript.caller(keys, digits=True)
+        self._answer(Pressed(keys))
+
+    def _on_played(self) -> Finish | None:
+        if self._mouth.speaking or self._mouth.hushed:  # something else is said by now
+            return None
+        self._transcript.agent(self._playback, interrupted=False)
+        if self._mouth.finish is not None:
+            return self._mouth.finish
+        self._silence_s = self._now_s() + self._turns.no_input_s
+        if self._keys:
+            if self._conversation.completes(self._keys):
+                self._take_keys()
+            else:
+                self._keys_s = self._now_s() + KEY_PAUSE_S
+        return None
+
+    def _on_gone(self) -> Finish:
+        """The caller hung up. Leaving during the last message, after having answered, is a conversation that
+        reached its end; and what the caller asked for holds either way."""
+        decided = self._mouth.finish
+        if decided is None:
+            return Finish(Ending.CALLER_HUNG_UP)
+        if decided.ending is Ending.REACHED_END and not self._transcript.caller_has_spoken:
+            return Finish(Ending.CALLER_HUNG_UP, decided.result, decided.callback_after, decided.do_not_call)
+        return decided
+
+    def _on_due(self, what: str) -> Finish | None:
+        match what:
+            case "silence" if self._ear.busy or self._keys:
+                self._silence_s = self._now_s() + STILL_BUSY_S
+            case "silence":
+                self._answer(Silence())
+            case "keys":
+                self._keys_s = None
+                self._take_keys()
+            case "marks":
+                self._playback.assume_played()
+                return self._on_played()
+            case "time_up":
+                self._time_up_s = None
+                if self._mouth.finish is None:
+                    self._mouth.reply(_farewell(TIME_IS_UP, Ending.TOO_LONG))
+                    self._transcript.agent(self._playback, interrupted=True)
+        return None
+
+    def _answer(self, turn: CallerTurn) -> None:
+        self._unanswered.clear()
+        self._silence_s = None
+        self._transcript.agent(self._playback, interrupted=True)
+        self._mouth.reply(self._conversation.answer(turn))
+
+    # --- time --------------------------------------------------------------------------------------------------
+
+    async def _next(self) -> Happening | _Due:
+        """The next thing that happens, or the first deadline that is reached."""
+        deadlines = [(at_s, what) for what, at_s in self._deadlines() if at_s is not None]
+        if not self._inbox.empty() or not deadlines:
+            return await self._inbox.get()
+        at_s, what = min(deadlines)
+        try:
+            async with asyncio.timeout_at(at_s):
+                return await self._inbox.get()
+        except TimeoutError:
+            return _Due(what)
+
+    def _deadlines(self) -> tuple[tuple[str, float | None], ...]:
+        speaking = self._mouth.speaking
+        late = speaking and self._mouth.all_said
+        return (
+            ("time_up", self._time_up_s),
+            ("silence", None if speaking else self._silence_s),
+            ("keys", None if speaking else self._keys_s),
+            ("marks", self._playback.ends_s + LATE_MARK_S if late else None),
+        )
+
+    def _now_s(self) -> float:
+        return asyncio.get_running_loop().time()

@@ -91,10 +91,13 @@ class Exchange:
         try:
             if not await self._queued(call):
                 await self._connect(call)
+        except asyncio.CancelledError:
+            self._drop(call)
+            raise
         finally:
             if call.ending is None:
-                call.end("failed", 500, "the simulator stopped or failed")
-            await self._finish(call)
+                call.end("failed", 500, "an error of the simulator")
+            self._finish(call)
 
     async def _queued(self, call: Call) -> bool:
         """Wait for the account's turn to dial; whether the call ended meanwhile."""
@@ -222,11 +225,21 @@ class Exchange:
         if not task.cancelled() and task.exception() is not None:
             call.end("completed", SIP_OK, "an error of the simulator")
 
-    async def _finish(self, call: Call) -> None:
+    def _drop(self, call: Call) -> None:
+        """The simulator stops or forgets: the call is gone without a word to anyone."""
+        for recording in call.line.recordings:
+            recording.close()
+        call.line.recordings = []
+        call.end("failed", 500, "the simulator")
+        call.ended_s = now_s()
+        call.change("failed")
+        self.calls.ended(call)
+
+    def _finish(self, call: Call) -> None:
         if call.program is not None:
             call.program.cancel()
         ending = call.ending
-        if ending is None:
+        if ending is None or call.ended_s is not None:
             return
         call.ended_s = now_s()
         call.change(ending.status)

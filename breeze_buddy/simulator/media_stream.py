@@ -63,14 +63,19 @@ class MediaStream:
         if fault is not None:
             raise fault
 
-    async def stop(self) -> None:
-        """End the stream from Twilio's side: stop, then close."""
+    def stop(self) -> None:
+        """End the stream from Twilio's side: stop, then close. Harmless when it has ended."""
         if self._socket is None:
             return
         if not self._socket.closed.done():
             self.witness.ended = "stopped by the call"
             self._socket.send(self._writer.stop())
-        await self._socket.close()
+        self._socket.close()
+
+    def abort(self) -> None:
+        """Drop the connection, whatever its state."""
+        if self._socket is not None:
+            self._socket.abort()
 
     def exchange(self, said: bytes) -> bytes | None:
         """20 ms of the callee out, 20 ms of the agent in."""

@@ -3,11 +3,12 @@
 A program is a task of its own beside the line's sound; moving a live call elsewhere ends the task and starts another.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 from breeze_buddy.simulator import twiml
-from breeze_buddy.simulator.callbacks import Callbacks, Form, Tasks, call_form
+from breeze_buddy.simulator.callbacks import Callbacks, Form, call_form
 from breeze_buddy.simulator.calls import Call
 from breeze_buddy.simulator.errors import CallFault
 from breeze_buddy.simulator.line import Playback
@@ -47,7 +48,7 @@ class Studio:
     webhooks: Webhooks
     callbacks: Callbacks
     recordings: RecordingStore
-    tasks: Tasks
+    streams: "WeakSet[MediaStream]" = field(default_factory=WeakSet)
 
     def start_recording(self, call: Call, request: RecordingRequest) -> Recording:
         """Record the call from now on."""
@@ -176,6 +177,7 @@ class Program:
                 call_sid=call.sid,
                 clock_s=lambda: callee.clock_s if callee else 0.0,
             )
+            studio.streams.add(stream)
             call.streams.append(stream.witness)
             await stream.connect()
             self._tell_stream(verb, url, "stream-started", stream.sid, "")
@@ -190,7 +192,7 @@ class Program:
         finally:
             if stream is not None:
                 call.line.detach(stream)
-                studio.tasks.start(stream.stop(), f"closing stream {stream.sid}")
+                stream.stop()
         if stream is not None and not error:
             self._tell_stream(verb, url, "stream-stopped", stream.sid, "")
 

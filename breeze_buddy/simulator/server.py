@@ -82,7 +82,6 @@ class Simulator:
             webhooks=self._webhooks,
             callbacks=self._callbacks,
             recordings=RecordingStore(config.data / "recordings"),
-            tasks=self._tasks,
         )
         self.exchange = Exchange(
             account=self.account,
@@ -130,6 +129,8 @@ class Simulator:
             await self._runner.cleanup()
             self._runner = None
         await self._tasks.stop()
+        for stream in tuple(self.exchange.studio.streams):
+            stream.abort()
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)

@@ -74,13 +74,12 @@ class StreamSocket(asyncio.Protocol):
         self._wire.send_text(text)
         self._flush()
 
-    async def close(self) -> None:
-        """Close properly and wait a moment for the other side's goodbye."""
+    def close(self) -> None:
+        """Say goodbye; the connection is dropped when the other side has said so too, or does not in time."""
         if self._wire.state is State.OPEN:
             self._wire.send_close(1000)
             self._flush()
-        await asyncio.wait([self.closed], timeout=CLOSE_TIMEOUT_S)
-        self.abort()
+        asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self.abort)
 
     def fail(self, code: int, fault: CallFault) -> None:
         """Close with an error that the other side can read."""

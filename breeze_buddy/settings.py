@@ -66,6 +66,9 @@ class Settings(BaseSettings):
         10, gt=0, description="how long a finished call waits for the media server's report"
     )
     status_check_s: float = Field(60, gt=0, description="silence after the ring time until Twilio is asked")
+    lost_request_s: float = Field(
+        120, gt=0, description="how long a request to Twilio that had no answer is looked for before it is given up"
+    )
 
     log_level: str = "INFO"
 

@@ -4,12 +4,12 @@ Whoever talks to a workflow (the API, the media server, an activity) needs only 
 """
 
 from datetime import datetime
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from breeze_buddy.domain.call import CallStatus
-from breeze_buddy.domain.campaign import CampaignDefinition, CampaignStatus
+from breeze_buddy.domain.campaign import CampaignDefinition, CampaignProgress, CampaignStatus
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.outcome import Outcome
 
@@ -21,7 +21,6 @@ LEAD_WORKFLOW = "LeadWorkflow"
 # Signals of a lead
 GRANT = "grant"
 CALL_ENDED = "call_ended"
-CALL_CREATED = "call_created"
 MACHINE_ANSWERED = "machine_answered"
 CONVERSATION_REPORTED = "conversation_reported"
 RECORDING_READY = "recording_ready"
@@ -116,6 +115,59 @@ class LeadResult(_Message):
     calls: tuple[CallSummary, ...] = ()
 
 
+class Standing(_Message):
+    """Where a lead stands, as an activity found it."""
+
+    status: LeadStatus
+    outcome: Outcome | None = None
+    attempts: int = 0
+    due_at: datetime | None = None
+
+
+class Waits(_Message):
+    """How long a lead's workflow waits for news of an attempt before it asks, in seconds."""
+
+    first_word_s: float = Field(90, description="for the end of the call, before Twilio is asked the first time")
+    longest_call_s: float = Field(660, description="for the end of a call that was answered")
+    lost_request_s: float = Field(120, description="for a sign of a call whose request may have been lost")
+    conversation_s: float = Field(10, description="for the media server's report after the call's end")
+    recording_s: float = Field(300, description="for the recording before Twilio is asked for it")
+
+
+class DialResult(_Message):
+    """What came of `dial`.
+
+    - dialled: Twilio has the call; wait for its end
+    - unclear: the request may have reached Twilio; find out, never send it again
+    - refused: Twilio made no call; finish the attempt
+    - unusable: the grant was not to be used; `standing` says where the lead is instead
+    """
+
+    kind: Literal["dialled", "unclear", "refused", "unusable"]
+    waits: Waits = Waits()
+    standing: Standing | None = None
+    reason: str = ""
+
+
+class AttemptEnd(_Message):
+    """What `finish_attempt` decided about a lead.
+
+    `awaiting_conversation`: nothing was decided yet, because the media server's report is still to come.
+    """
+
+    call: CallSummary
+    status: LeadStatus
+    outcome: Outcome | None = None
+    attempts: int = 0
+    due_at: datetime | None = None
+    reason: str = ""
+    result: str | None = None
+    awaiting_conversation: bool = False
+    recording_expected: bool = False
+    recording_ready: bool = Field(False, description="Twilio has said that it can be fetched")
+    notify: bool = Field(False, description="the template has a post-call webhook")
+
+
 class CampaignStart(BaseModel):
     """Input of a CampaignWorkflow: an existing campaign's id, or a whole definition given inline."""
 
@@ -135,6 +187,24 @@ class CampaignStart(BaseModel):
                 raise ValueError("give a campaign_id or a definition, not both")
             return None
         return CampaignDefinition.model_validate(self.model_extra)
+
+
+class Enrolled(_Message):
+    """A campaign that exists and runs."""
+
+    campaign_id: str
+    name: str
+    template_name: str
+
+
+class PrimeResult(_Message):
+    """What a campaign's workflow learns when it looks for free lines."""
+
+    progress: CampaignProgress
+    granted: int
+    open_leads: int
+    standing: bool
+    next_due_at: datetime | None = Field(None, description="when the next lead of the backlog becomes due")
 
 
 class CampaignResult(_Message):

@@ -75,7 +75,8 @@ def outcome_of(attempts: Sequence[Attempt], *, cancelled: bool = False) -> Outco
     last = counted[-1] if counted else None
     if last is not None and last.do_not_call:
         return Outcome.DO_NOT_CALL
-    if cancelled or (last is not None and last.cancelled_by_us and last.ending is not Ending.REACHED_END):
+    reached_end = last is not None and last.ending is Ending.REACHED_END
+    if not reached_end and (cancelled or (last is not None and last.cancelled_by_us)):
         return Outcome.CANCELLED
     if last is None:
         return Outcome.FAILED

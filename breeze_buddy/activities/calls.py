@@ -1,0 +1,52 @@
+"""The activity that ends an attempt: facts to a decision, the line to the next lead."""
+
+from temporalio import activity
+
+from breeze_buddy.activities.dispatch import Dispatcher
+from breeze_buddy.activities.signals import Signals
+from breeze_buddy.domain import messages
+from breeze_buddy.domain.lead import LeadStatus
+from breeze_buddy.domain.messages import AttemptEnd, CallEvent
+from breeze_buddy.store import attempts, campaigns
+from breeze_buddy.store.database import Database, utc_now
+
+# A campaign's workflow hears of its progress at each twentieth of its leads, not at each lead.
+_PROGRESS_STEPS = 20
+
+
+class CallActivities:
+    """Bound to the clients of one worker process."""
+
+    def __init__(self, database: Database, dispatcher: Dispatcher, signals: Signals) -> None:
+        self._database = database
+        self._dispatcher = dispatcher
+        self._signals = signals
+
+    @activity.defn
+    async def finish_attempt(self, event: CallEvent, wait_for_conversation: bool) -> AttemptEnd:
+        """Free the line, decide about the lead, and give the line to the next one.
+
+        Run twice it decides once and sends its signals again.
+        """
+        async with self._database.write() as tx:
+            end, campaign_id = await attempts.finish_attempt(
+                tx, event.call_id, now=utc_now(), wait_for_conversation=wait_for_conversation
+            )
+        await self._dispatcher.dispatch()
+        if end.status is LeadStatus.FINISHED:
+            await tell_campaign(self._database, self._signals, campaign_id)
+        return end
+
+
+async def tell_campaign(database: Database, signals: Signals, campaign_id: str) -> None:
+    """After a lead has finished: signal its campaign when that was the last one, or a step of its progress."""
+    async with database.read() as tx:
+        campaign = await campaigns.get(tx, campaign_id)
+        total = await campaigns.total_leads(tx, campaign_id)
+    if campaign.workflow_id is None:
+        return
+    done = total - campaign.open_leads
+    if campaign.open_leads == 0:
+        await signals.to_workflow(campaign.workflow_id, messages.LEADS_FINISHED)
+    elif done * _PROGRESS_STEPS // total != (done - 1) * _PROGRESS_STEPS // total:
+        await signals.to_workflow(campaign.workflow_id, messages.PROGRESSED)

@@ -1,0 +1,173 @@
+"""Activities of a campaign: enrol, prime its lines, change its state, cancel its leads."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from breeze_buddy.activities.dispatch import Dispatcher
+from breeze_buddy.activities.enrolment import enrol
+from breeze_buddy.activities.signals import Signals
+from breeze_buddy.domain import messages
+from breeze_buddy.domain.campaign import CampaignProgress, CampaignStatus
+from breeze_buddy.domain.errors import DomainError
+from breeze_buddy.domain.messages import CampaignStart, CancelRequest, Enrolled, PrimeResult
+from breeze_buddy.store import campaigns, cancelling
+from breeze_buddy.store.database import Database, utc_now
+from breeze_buddy.store.errors import StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class StatusWanted:
+    """A change of a campaign's state, and why."""
+
+    campaign_id: str
+    status: CampaignStatus
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PacingWanted:
+    """Fields of Pacing to change in a running campaign."""
+
+    campaign_id: str
+    changes: dict[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelling:
+    campaign_id: str
+    request: CancelRequest
+
+
+class CampaignActivities:
+    """Bound to the clients of one worker process."""
+
+    def __init__(
+        self, database: Database, dispatcher: Dispatcher, signals: Signals, *, default_number: str | None
+    ) -> None:
+        self._database = database
+        self._dispatcher = dispatcher
+        self._signals = signals
+        self._default_number = default_number
+
+    @activity.defn
+    async def enrol_campaign(self, given: Any) -> Enrolled:
+        """Write an inline definition to the database, or find the campaign; then set it running.
+
+        `given` is the workflow's input as it came, so that a malformed one fails the workflow with a sentence.
+        """
+        info = activity.info()
+        now = utc_now()
+        try:
+            start = CampaignStart.model_validate(given)
+            async with self._database.write() as tx:
+                campaign_id = start.campaign_id
+                definition = start.definition()
+                if definition is not None:
+                    # A second run of this activity finds what the first one wrote.
+                    request_id = definition.request_id or f"{info.workflow_id}/{info.workflow_run_id}"
+                    made = await enrol(
+                        tx,
+                        definition.model_copy(update={"request_id": request_id}),
+                        default_number=self._default_number,
+                        workflow_id=info.workflow_id,
+                        now=now,
+                    )
+                    if made.refused:
+                        first = made.refused[0]
+                        raise DomainError(
+                            f"{len(made.refused)} leads are refused, the first of them lead {first.row + 1}: {first.reason}"
+                        )
+                    campaign_id = made.campaign.id
+                campaign = await campaigns.get(tx, str(campaign_id))
+                if campaign.status is CampaignStatus.CREATED:
+                    campaign = await campaigns.set_status(tx, campaign.id, CampaignStatus.RUNNING, now=now)
+        except (DomainError, StoreError, ValidationError) as error:
+            raise ApplicationError(str(error), type="InvalidDefinition", non_retryable=True) from error
+        return Enrolled(campaign_id=campaign.id, name=campaign.name, template_name=campaign.template_name)
+
+    @activity.defn
+    async def prime_campaign(self, campaign_id: str) -> PrimeResult:
+        """Give free lines to due leads, and say how the campaign stands."""
+        granted = await self._dispatcher.dispatch(campaign_id)
+        now = utc_now()
+        async with self._database.read() as tx:
+            campaign = await campaigns.get(tx, campaign_id)
+            return PrimeResult(
+                progress=await campaigns.progress(tx, campaign_id, now=now),
+                granted=granted,
+                open_leads=campaign.open_leads,
+                standing=campaign.standing,
+                next_due_at=await campaigns.next_due_at(tx, campaign_id, now=now),
+            )
+
+    @activity.defn
+    async def read_progress(self, campaign_id: str) -> CampaignProgress:
+        """Counts of leads by status and outcome, and of live calls."""
+        async with self._database.read() as tx:
+            return await campaigns.progress(tx, campaign_id, now=utc_now())
+
+    @activity.defn
+    async def set_campaign_status(self, wanted: StatusWanted) -> CampaignStatus:
+        """Pause, resume or complete. A change that the state does not allow leaves it as it is."""
+        try:
+            async with self._database.write() as tx:
+                campaign = await campaigns.set_status(
+                    tx, wanted.campaign_id, wanted.status, now=utc_now(), reason=wanted.reason
+                )
+        except DomainError as error:
+            activity.logger.warning("%s", error)
+            async with self._database.read() as tx:
+                campaign = await campaigns.get(tx, wanted.campaign_id)
+        return campaign.status
+
+    @activity.defn
+    async def complete_campaign(self, campaign_id: str) -> CampaignProgress | None:
+        """Mark a campaign without open leads as completed; None while it has some. A standing one stays RUNNING."""
+        now = utc_now()
+        async with self._database.write() as tx:
+            campaign = await campaigns.get(tx, campaign_id, lock=True)
+            if campaign.open_leads:
+                return None
+            if not campaign.standing and campaign.status in (CampaignStatus.RUNNING, CampaignStatus.PAUSED):
+                await campaigns.set_status(tx, campaign_id, CampaignStatus.COMPLETED, now=now)
+            return await campaigns.progress(tx, campaign_id, now=now)
+
+    @activity.defn
+    async def update_campaign_pacing(self, wanted: PacingWanted) -> None:
+        """Change concurrency, rate, weight or priority while the campaign runs."""
+        async with self._database.write() as tx:
+            await campaigns.set_pacing(tx, wanted.campaign_id, dict(wanted.changes))
+
+    @activity.defn
+    async def cancel_campaign(self, wanted: Cancelling) -> CampaignProgress:
+        """Cancel: leads that never had a line finish at once, the others are told, until all have finished."""
+        request, campaign_id = wanted.request, wanted.campaign_id
+        async with self._database.write() as tx:
+            await campaigns.set_status(tx, campaign_id, CampaignStatus.CANCELLED, now=utc_now(), reason=request.reason)
+            await cancelling.cancel_campaign_leads(tx, campaign_id, hang_up=request.hang_up, now=utc_now())
+        pause_s = 0.2
+        while True:
+            activity.heartbeat()
+            async with self._database.read() as tx:
+                left = await cancelling.asked_to_cancel(tx, campaign_id=campaign_id)
+            if not left:
+                break
+            for lead_id, hang_up in left:
+                await tell_cancelled(self._database, self._signals, lead_id, hang_up=hang_up, reason=request.reason)
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, 15)
+        async with self._database.read() as tx:
+            return await campaigns.progress(tx, campaign_id, now=utc_now())
+
+
+async def tell_cancelled(database: Database, signals: Signals, lead_id: str, *, hang_up: bool, reason: str) -> None:
+    """Signal a lead's workflow that it is cancelled; without a workflow, finish the lead here."""
+    if await signals.to_lead(lead_id, messages.CANCEL, CancelRequest(hang_up=hang_up, reason=reason)):
+        return
+    async with database.write() as tx:
+        await cancelling.withdraw_orphan(tx, lead_id, now=utc_now(), reason=reason)

@@ -1,0 +1,46 @@
+"""Dispatch: free lines to due leads, and each grant to its lead's workflow.
+
+The same function serves a finished call (its line goes to the next lead), a campaign that starts, a lead
+back from cooldown, and the API after a push. A grant whose signal fails stays in the database; the relay
+sends it again.
+"""
+
+import asyncio
+import logging
+
+from breeze_buddy.activities.signals import Signals, Unreachable
+from breeze_buddy.store import backlog
+from breeze_buddy.store.backlog import Granted
+from breeze_buddy.store.database import Database, utc_now
+
+logger = logging.getLogger(__name__)
+
+_AT_ONCE = 20
+
+
+class Dispatcher:
+    """Grants lines and sends the grants."""
+
+    def __init__(self, database: Database, signals: Signals) -> None:
+        self._database = database
+        self._signals = signals
+
+    async def dispatch(self, campaign_id: str | None = None) -> int:
+        """Lease every line that a due lead can use, of one campaign or of all; returns how many."""
+        async with self._database.write() as tx:
+            granted = await backlog.grant_lines(tx, now=utc_now(), campaign_id=campaign_id)
+        await self.send(granted)
+        return len(granted)
+
+    async def send(self, granted: list[Granted]) -> None:
+        """Signal each grant to its lead, starting the workflow where there is none."""
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(item: Granted) -> None:
+            async with gate:
+                try:
+                    await self._signals.grant(item)
+                except Unreachable as error:
+                    logger.warning("a grant waits for the relay: %s", error, extra={"lead_id": item.grant.lead_id})
+
+        await asyncio.gather(*(one(item) for item in granted))

@@ -1,0 +1,142 @@
+"""From a definition to a campaign with leads in the backlog: for the API, and for workflows started by hand.
+
+Everything is checked before anything is written; a definition that is repeated with the same request_id
+gives the campaign that is there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from breeze_buddy.domain.campaign import Campaign, CampaignDefinition, Pacing
+from breeze_buddy.domain.errors import DomainError, MissingVariables
+from breeze_buddy.domain.lead import LeadInput
+from breeze_buddy.domain.template import StoredTemplate, Template
+from breeze_buddy.domain.window import zone
+from breeze_buddy.store import campaigns, leads, numbers, templates
+from breeze_buddy.store.database import Transaction
+from breeze_buddy.store.leads import NewLead
+
+
+class NoNumbers(DomainError):
+    """A campaign that has no number to call from."""
+
+    code = "no_numbers"
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedLead:
+    """A lead that was not written: its place among those given (from 0), the field and the reason."""
+
+    row: int
+    field: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedLeads:
+    """Leads ready to be written, and the others."""
+
+    ready: list[NewLead]
+    refused: list[RefusedLead]
+
+
+@dataclass(frozen=True, slots=True)
+class NewCampaign:
+    """A campaign and what became of the leads that came with its definition."""
+
+    campaign: Campaign
+    accepted: int
+    duplicates: int
+    refused: list[RefusedLead]
+
+
+def check_leads(template: Template, given: Sequence[LeadInput], *, now: datetime) -> CheckedLeads:
+    """Sort leads into those that have all variables of the template, and those that do not."""
+    ready: list[NewLead] = []
+    refused: list[RefusedLead] = []
+    for row, lead in enumerate(given):
+        try:
+            ready.append(new_lead(template, lead, now=now))
+        except MissingVariables as error:
+            refused.append(RefusedLead(row, "variables", str(error)))
+    return CheckedLeads(ready, refused)
+
+
+def new_lead(template: Template, lead: LeadInput, *, now: datetime) -> NewLead:
+    """A lead that is due at the next moment at which it may be called. Raises MissingVariables."""
+    template.check_variables(lead.variables)
+    window = template.calling_window
+    lead_zone = zone(lead.time_zone) if lead.time_zone else None
+    return NewLead(lead, window.next_open(now, lead_zone) if window else now)
+
+
+async def enrol(
+    tx: Transaction,
+    definition: CampaignDefinition,
+    *,
+    default_number: str | None,
+    now: datetime,
+    workflow_id: str | None = None,
+) -> NewCampaign:
+    """Write a campaign with its leads. Raises NotFound for a template or number, and NoNumbers."""
+    if definition.request_id is not None:
+        there = await campaigns.by_request(tx, definition.request_id)
+        if there is not None:
+            return NewCampaign(there, accepted=0, duplicates=len(definition.leads), refused=[])
+    stored = await _template(tx, definition, now=now)
+    number_ids = await resolve_numbers(tx, definition.numbers, default_number=default_number, now=now)
+    campaign = await campaigns.create(
+        tx,
+        name=definition.name,
+        template_id=stored.id,
+        number_ids=number_ids,
+        pacing=Pacing.model_validate({name: getattr(definition, name) for name in Pacing.model_fields}),
+        request_id=definition.request_id,
+        workflow_id=workflow_id,
+        now=now,
+    )
+    checked = check_leads(stored.template, definition.leads, now=now)
+    added = await leads.add(tx, campaign.id, checked.ready, now=now)
+    return NewCampaign(
+        await campaigns.get(tx, campaign.id), len(added.ids), duplicates=added.duplicates, refused=checked.refused
+    )
+
+
+async def standing_campaign(
+    tx: Transaction, stored: StoredTemplate, *, default_number: str | None, now: datetime
+) -> Campaign:
+    """The campaign of leads pushed alone with this template, on all registered numbers. Raises NoNumbers."""
+    there = await campaigns.standing_of(tx, stored.id)
+    if there is not None:
+        return there
+    registered = tuple(number.phone for number in await numbers.listed(tx) if number.enabled)
+    number_ids = await resolve_numbers(tx, registered, default_number=default_number, now=now)
+    return await campaigns.create(
+        tx,
+        name=f"{stored.template.name}: single leads",
+        template_id=stored.id,
+        number_ids=number_ids,
+        pacing=Pacing(),
+        now=now,
+        standing=True,
+    )
+
+
+async def resolve_numbers(
+    tx: Transaction, phones: tuple[str, ...], *, default_number: str | None, now: datetime
+) -> list[str]:
+    """Ids of the named numbers, or of the default one. Raises NotFound or NoNumbers."""
+    if phones:
+        return await numbers.ids_of(tx, phones)
+    if default_number is None:
+        raise NoNumbers("no number to call from: name registered numbers, or set TWILIO_PHONE_NUMBER")
+    return [await numbers.ensure(tx, default_number, now=now)]
+
+
+async def _template(tx: Transaction, definition: CampaignDefinition, *, now: datetime) -> StoredTemplate:
+    if definition.template is not None:
+        return await templates.register(tx, definition.template, now=now)
+    if definition.template_id is not None:
+        return await templates.get(tx, definition.template_id)
+    return await templates.by_name(tx, definition.template_name or "")

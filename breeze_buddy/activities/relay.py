@@ -1,0 +1,67 @@
+"""The relay: sends again what a process committed and could not deliver before it stopped.
+
+It looks at three partial indexes that are empty in health: grants not accepted, callbacks not delivered,
+leads asked to cancel. What it sends twice is recognised by its receiver.
+"""
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from breeze_buddy.activities.campaigns import tell_cancelled
+from breeze_buddy.activities.dispatch import Dispatcher
+from breeze_buddy.activities.signals import Signals, Unreachable
+from breeze_buddy.store import backlog, callbacks, cancelling
+from breeze_buddy.store.callbacks import Delivery
+from breeze_buddy.store.database import Database, utc_now
+
+logger = logging.getLogger(__name__)
+
+_EVERY_S = 2.0
+_PATIENCE = timedelta(seconds=5)
+_CANCEL_PATIENCE = timedelta(seconds=30)
+
+
+async def deliver(database: Database, signals: Signals, delivery: Delivery) -> None:
+    """Signal what a callback causes, and note that it got through. Raises Unreachable."""
+    if not await signals.to_lead(delivery.lead_id, delivery.signal, delivery.event):
+        logger.info("no workflow waits for %s", delivery.signal, extra={"lead_id": delivery.lead_id})
+    async with database.write() as tx:
+        await callbacks.mark_delivered(tx, delivery.callback_id, now=utc_now())
+
+
+class Relay:
+    """One pass a few seconds; every worker process runs one."""
+
+    def __init__(self, database: Database, dispatcher: Dispatcher, signals: Signals) -> None:
+        self._database = database
+        self._dispatcher = dispatcher
+        self._signals = signals
+
+    async def run(self) -> None:
+        """Until cancelled. A pass that fails is logged and made again."""
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            try:
+                sent = await self.pass_once()
+            except Unreachable as error:
+                logger.warning("the relay could not deliver and tries again: %s", error)
+            except Exception:
+                logger.exception("the relay failed and tries again")
+            else:
+                if sent:
+                    logger.info("the relay delivered %d again", sent)
+
+    async def pass_once(self) -> int:
+        """Deliver what is due; returns how much."""
+        now = utc_now()
+        async with self._database.read() as tx:
+            grants = await backlog.unaccepted_grants(tx, older_than=now - _PATIENCE)
+            waiting = await callbacks.undelivered(tx, older_than=now - _PATIENCE)
+            leads = await cancelling.asked_to_cancel(tx, older_than=now - _CANCEL_PATIENCE)
+        await self._dispatcher.send(grants)
+        for delivery in waiting:
+            await deliver(self._database, self._signals, delivery)
+        for lead_id, hang_up in leads:
+            await tell_cancelled(self._database, self._signals, lead_id, hang_up=hang_up, reason="cancelled by request")
+        return len(grants) + len(waiting) + len(leads)

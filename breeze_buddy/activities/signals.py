@@ -1,0 +1,119 @@
+"""How the rest of the platform reaches workflows: by signals, through one Temporal client."""
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from breeze_buddy.domain import messages
+from breeze_buddy.domain.lead import LeadStatus
+from breeze_buddy.store.backlog import Granted
+
+logger = logging.getLogger(__name__)
+
+_RPC_TIMEOUT = timedelta(seconds=5)
+
+CAMPAIGN_ID = SearchAttributeKey.for_keyword(messages.CAMPAIGN_ID)
+LEAD_STATUS = SearchAttributeKey.for_keyword(messages.LEAD_STATUS)
+CALL_OUTCOME = SearchAttributeKey.for_keyword(messages.CALL_OUTCOME)
+TEMPLATE_NAME = SearchAttributeKey.for_keyword(messages.TEMPLATE_NAME)
+ATTEMPTS = SearchAttributeKey.for_int(messages.ATTEMPTS)
+
+
+class Unreachable(Exception):
+    """Temporal did not take a signal. What it was about is in the database, and is sent again."""
+
+
+class Signals:
+    """Sends signals. Every method raises Unreachable when Temporal does not answer."""
+
+    def __init__(self, client: Client, task_queue: str) -> None:
+        self._client = client
+        self._task_queue = task_queue
+
+    async def grant(self, granted: Granted) -> None:
+        """Give a lead its line: starts its workflow, or wakes the one that waits."""
+        start = granted.start
+        attributes = TypedSearchAttributes(
+            [
+                SearchAttributePair(CAMPAIGN_ID, start.campaign_id),
+                SearchAttributePair(TEMPLATE_NAME, start.template_name),
+                SearchAttributePair(LEAD_STATUS, LeadStatus.PROCESSING),
+                SearchAttributePair(ATTEMPTS, granted.grant.attempt),
+            ]
+        )
+        await self._start(
+            messages.LEAD_WORKFLOW,
+            start,
+            workflow_id=messages.lead_workflow_id(start.lead_id),
+            signal=(messages.GRANT, granted.grant),
+            attributes=attributes,
+            summary=f"{start.masked_phone} · {start.campaign_name}",
+        )
+
+    async def start_campaign(
+        self, campaign_id: str, workflow_id: str, *, name: str, template_name: str, signal: str | None = None
+    ) -> None:
+        """Start the workflow of a campaign unless it runs; with `signal`, wake it either way."""
+        await self._start(
+            messages.CAMPAIGN_WORKFLOW,
+            messages.CampaignStart(campaign_id=campaign_id),
+            workflow_id=workflow_id,
+            signal=(signal, None) if signal else None,
+            attributes=TypedSearchAttributes(
+                [SearchAttributePair(CAMPAIGN_ID, campaign_id), SearchAttributePair(TEMPLATE_NAME, template_name)]
+            ),
+            summary=name,
+        )
+
+    async def to_lead(self, lead_id: str, signal: str, payload: Any) -> bool:
+        """False when the lead has no running workflow."""
+        return await self.to_workflow(messages.lead_workflow_id(lead_id), signal, payload)
+
+    async def to_workflow(self, workflow_id: str, signal: str, payload: Any = None) -> bool:
+        """False when no such workflow runs."""
+        handle = self._client.get_workflow_handle(workflow_id)
+        try:
+            await handle.signal(signal, *([payload] if payload is not None else []), rpc_timeout=_RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise Unreachable(f"Temporal did not take signal {signal} for {workflow_id}: {error.message}") from error
+        return True
+
+    async def _start(
+        self,
+        workflow: str,
+        argument: Any,
+        *,
+        workflow_id: str,
+        signal: tuple[str, Any] | None,
+        attributes: TypedSearchAttributes,
+        summary: str,
+    ) -> None:
+        name, payload = signal or (None, None)
+        try:
+            await self._client.start_workflow(
+                workflow,
+                argument,
+                id=workflow_id,
+                task_queue=self._task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                start_signal=name,
+                start_signal_args=[payload] if payload is not None else [],
+                search_attributes=attributes,
+                static_summary=summary,
+                rpc_timeout=_RPC_TIMEOUT,
+            )
+        except RPCError as error:
+            raise Unreachable(f"Temporal did not start {workflow_id}: {error.message}") from error

@@ -1,0 +1,149 @@
+"""The worker process: workflows, their activities, and the relay."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from breeze_buddy.activities.answer import Answers
+from breeze_buddy.activities.backlog import BacklogActivities
+from breeze_buddy.activities.calls import CallActivities
+from breeze_buddy.activities.campaigns import CampaignActivities
+from breeze_buddy.activities.dispatch import Dispatcher
+from breeze_buddy.activities.notifications import NotificationActivities, WebhookPolicy
+from breeze_buddy.activities.recordings import RecordingActivities, RecordingStore
+from breeze_buddy.activities.relay import Relay
+from breeze_buddy.activities.signals import Signals
+from breeze_buddy.activities.telephony import CallPlan, TelephonyActivities
+from breeze_buddy.domain.messages import Waits
+from breeze_buddy.settings import Settings
+from breeze_buddy.store.database import Database
+from breeze_buddy.store.migrate import check_current
+from breeze_buddy.telephony.client import Twilio
+from breeze_buddy.workflows.campaign import CampaignWorkflow
+from breeze_buddy.workflows.lead import LeadWorkflow
+
+logger = logging.getLogger(__name__)
+
+WORKFLOWS = [CampaignWorkflow, LeadWorkflow]
+
+
+async def connect(settings: Settings) -> Client:
+    """A Temporal client that carries our models. Raises RuntimeError with the address when nothing answers."""
+    return await Client.connect(
+        settings.temporal_address, namespace=settings.temporal_namespace, data_converter=pydantic_data_converter
+    )
+
+
+def twilio_client(settings: Settings) -> Twilio:
+    """Twilio, or what stands in for it at TWILIO_API_BASE_URL."""
+    return Twilio(
+        settings.twilio_account_sid,
+        settings.twilio_auth_token.get_secret_value(),
+        api_base_url=settings.twilio_api_base_url,
+    )
+
+
+def answers(settings: Settings) -> Answers:
+    """What writes TwiML and callback URLs by these settings."""
+    return Answers(
+        public_url=settings.public_url,
+        stream_secret=settings.stream_secret,
+        token_ttl=timedelta(seconds=settings.stream_token_ttl_s),
+    )
+
+
+def call_plan(settings: Settings) -> CallPlan:
+    """How calls are placed by these settings."""
+    return CallPlan(
+        answers=answers(settings),
+        stream_url=settings.stream_url,
+        pod_isolation=settings.pod_isolation,
+        waits=Waits(
+            first_word_s=settings.status_check_s,
+            longest_call_s=settings.status_check_s,
+            lost_request_s=settings.lost_request_s,
+            conversation_s=settings.conversation_wait_s,
+            recording_s=settings.recording_wait_s,
+        ),
+    )
+
+
+class WorkerProcess:
+    """One worker with the clients it uses. `sandboxed` checks workflows for determinism, at twice the cost."""
+
+    def __init__(
+        self, settings: Settings, database: Database, client: Client, twilio: Twilio, *, sandboxed: bool = False
+    ) -> None:
+        signals = Signals(client, settings.temporal_task_queue)
+        dispatcher = Dispatcher(database, signals)
+        telephony = TelephonyActivities(database, twilio, call_plan(settings))
+        calls = CallActivities(database, dispatcher, signals)
+        backlog = BacklogActivities(database, dispatcher, signals)
+        campaigns = CampaignActivities(database, dispatcher, signals, default_number=settings.twilio_phone_number)
+        recordings = RecordingActivities(database, twilio, RecordingStore(settings.recordings_url))
+        policy = WebhookPolicy(settings.webhook_signing_secret, settings.webhook_allow_private)
+        notifications = NotificationActivities(database, policy)
+        self.relay = Relay(database, dispatcher, signals)
+        self.worker = Worker(
+            client,
+            task_queue=settings.temporal_task_queue,
+            workflows=WORKFLOWS,
+            activities=[
+                telephony.dial,
+                telephony.reconcile,
+                telephony.give_up_dial,
+                telephony.check_call,
+                telephony.hang_up,
+                calls.finish_attempt,
+                backlog.rejoin_backlog,
+                backlog.withdraw_lead,
+                campaigns.enrol_campaign,
+                campaigns.prime_campaign,
+                campaigns.read_progress,
+                campaigns.set_campaign_status,
+                campaigns.complete_campaign,
+                campaigns.update_campaign_pacing,
+                campaigns.cancel_campaign,
+                recordings.store_recording,
+                notifications.notify,
+            ],
+            workflow_runner=SandboxedWorkflowRunner() if sandboxed else UnsandboxedWorkflowRunner(),
+            max_cached_workflows=2000,
+            graceful_shutdown_timeout=timedelta(seconds=10),
+        )
+
+    async def run(self) -> None:
+        """Work until cancelled, or until the worker fails for good."""
+        relay = asyncio.create_task(self.relay.run())
+        try:
+            await self.worker.run()
+        finally:
+            relay.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await relay
+
+
+async def serve(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT. Raises SchemaOutdated when migrations are missing."""
+    database = Database(settings.database_url)
+    twilio = twilio_client(settings)
+    try:
+        await check_current(database)
+        process = WorkerProcess(settings, database, await connect(settings), twilio)
+        task = asyncio.create_task(process.run())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, task.cancel)
+        logger.info("the worker polls %s on %s", settings.temporal_task_queue, settings.temporal_address)
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    finally:
+        await twilio.aclose()
+        await database.close()

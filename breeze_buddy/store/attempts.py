@@ -1,0 +1,293 @@
+"""One attempt, from the granted line to the decision about its lead.
+
+    granted ──accept──► intended ──record_dialled──► dialled ──finish──► ended
+       │                    └──refused / not found──► not_created ──finish──► (lead back, or finished)
+       └──return_unused (paused, window closed, cancelled)
+
+Every function is one step of one transaction and can be run twice: the second time changes nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from sqlalchemy import Row, exists, select, update
+
+from breeze_buddy.domain.call import CallFacts, CallStatus, FailureClass, Progress
+from breeze_buddy.domain.campaign import Campaign, CampaignStatus
+from breeze_buddy.domain.lead import LeadStatus
+from breeze_buddy.domain.messages import AttemptEnd, CallSummary, Standing
+from breeze_buddy.domain.outcome import Outcome
+from breeze_buddy.domain.recording import RecordingStatus
+from breeze_buddy.domain.retry import Finish, RetryAt, next_step
+from breeze_buddy.domain.template import Template
+from breeze_buddy.domain.window import zone
+from breeze_buddy.store import campaigns as campaign_rows
+from breeze_buddy.store import leads as lead_rows
+from breeze_buddy.store import templates as template_rows
+from breeze_buddy.store.database import Transaction
+from breeze_buddy.store.facts import add_facts, attempts_of, facts_of, locked_call, report_of
+from breeze_buddy.store.numbers import free_line
+from breeze_buddy.store.schema import calls, conversations, leads, recordings, stream_claims
+
+
+@dataclass(frozen=True, slots=True)
+class DialOrder:
+    """All that is needed to place the call of an attempt."""
+
+    call_id: str
+    lead_id: str
+    from_phone: str
+    to_phone: str
+    template: Template
+    intended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Dial now. The intent is in this transaction."""
+
+    order: DialOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """An earlier run may have sent the request: never send it again, find out."""
+
+    order: DialOrder
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyDialled:
+    """An earlier run sent the request, and Twilio has the call."""
+
+    order: DialOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """The grant is not to be used (any more), and where the lead stands instead."""
+
+    standing: Standing
+    reason: str
+
+
+GrantAnswer: TypeAlias = Accepted | Unclear | AlreadyDialled | Unusable
+
+
+async def accept_grant(tx: Transaction, call_id: str, *, now: datetime) -> GrantAnswer:
+    """Take up a grant and note the intent to dial, or say why not. Raises NotFound."""
+    call = await locked_call(tx, call_id)
+    lead = await lead_rows.row_of(tx, call.lead_id, lock=True)
+    campaign = await campaign_rows.get(tx, call.campaign_id)
+    template = (await template_rows.get(tx, campaign.template_id)).template
+    match call.progress:
+        case Progress.DIALLED:
+            return AlreadyDialled(_order(call, template, call.intended_at))
+        case Progress.INTENDED:
+            return Unclear(_order(call, template, call.intended_at))
+        case Progress.GRANTED if lead.call_id == call_id and lead.status == LeadStatus.PROCESSING:
+            pass
+        case _:
+            return Unusable(await standing_of(tx, lead.id), "the grant is no longer valid")
+    if lead.cancel_requested_at is not None:
+        await _return_unused(tx, call, lead, now=now, due_at=now, reason="cancelled before it was dialled")
+        await withdraw(tx, lead.id, now=now, reason="cancelled")
+        return Unusable(await standing_of(tx, lead.id), "cancelled before it was dialled")
+    obstacle = _obstacle(campaign, template, lead, now)
+    if obstacle is not None:
+        reason, due_at = obstacle
+        await _return_unused(tx, call, lead, now=now, due_at=due_at, reason=reason)
+        return Unusable(await standing_of(tx, lead.id), reason)
+    await tx.execute(update(calls).where(calls.c.id == call_id).values(progress=Progress.INTENDED, intended_at=now))
+    return Accepted(_order(call, template, now))
+
+
+def _obstacle(campaign: Campaign, template: Template, lead: Row[Any], now: datetime) -> tuple[str, datetime] | None:
+    """Why a granted lead may not be called after all, and when it may."""
+    if campaign.status is not CampaignStatus.RUNNING:
+        return f"the campaign is {campaign.status}", now
+    window = template.calling_window
+    lead_zone = zone(lead.time_zone) if lead.time_zone else None
+    if window is not None and not window.is_open(now, lead_zone):
+        return "the calling window has closed", window.next_open(now, lead_zone)
+    return None
+
+
+def _order(call: Row[Any], template: Template, intended_at: datetime) -> DialOrder:
+    return DialOrder(call.id, call.lead_id, call.from_phone, call.to_phone, template, intended_at)
+
+
+async def _return_unused(
+    tx: Transaction, call: Row[Any], lead: Row[Any], *, now: datetime, due_at: datetime, reason: str
+) -> None:
+    await free_line(tx, call.id)
+    await tx.execute(
+        update(calls)
+        .where(calls.c.id == call.id)
+        .values(progress=Progress.NOT_CREATED, refusal=FailureClass.RETRYABLE, error_message=reason, settled_at=now)
+    )
+    await lead_rows.move(tx, lead, LeadStatus.BACKLOG, now=now, reason=reason, due_at=due_at, call_id=None)
+
+
+async def order_of(tx: Transaction, call_id: str) -> DialOrder:
+    """What was meant to be dialled for an attempt. Raises NotFound."""
+    call = await locked_call(tx, call_id)
+    campaign = await campaign_rows.get(tx, call.campaign_id)
+    template = (await template_rows.get(tx, campaign.template_id)).template
+    return _order(call, template, call.intended_at or call.granted_at)
+
+
+async def record_dialled(tx: Transaction, call_id: str, sid: str, *, now: datetime) -> None:
+    """Twilio has made the call. Callbacks may have been here first."""
+    call = await locked_call(tx, call_id)
+    await add_facts(tx, call, CallFacts(sid=sid))
+    await tx.execute(update(calls).where(calls.c.id == call_id, calls.c.dialled_at.is_(None)).values(dialled_at=now))
+
+
+async def record_refused(
+    tx: Transaction, call_id: str, failure: FailureClass, *, error_code: int | None, message: str
+) -> bool:
+    """Twilio has certainly made no call. False when facts say otherwise: then they stand."""
+    call = await locked_call(tx, call_id)
+    if call.progress != Progress.INTENDED or call.sid is not None:
+        return False
+    await tx.execute(
+        update(calls)
+        .where(calls.c.id == call_id)
+        .values(progress=Progress.NOT_CREATED, refusal=failure, error_code=error_code, error_message=message)
+    )
+    return True
+
+
+async def record_facts(tx: Transaction, call_id: str, news: CallFacts) -> CallFacts:
+    """Add what Twilio said when it was asked. Raises NotFound."""
+    return await add_facts(tx, await locked_call(tx, call_id), news)
+
+
+async def known_sid(tx: Transaction, call_id: str) -> str | None:
+    """The CallSid of an attempt, from whoever learnt it first."""
+    sid: str | None = await tx.scalar(select(calls.c.sid).where(calls.c.id == call_id))
+    return sid
+
+
+async def sids_in_use(tx: Transaction, sids: list[str]) -> set[str]:
+    """Which of these CallSids belong to attempts of ours."""
+    return {str(sid) for sid in await tx.scalars(select(calls.c.sid).where(calls.c.sid.in_(sids)))}
+
+
+async def mark_cancelled_by_us(tx: Transaction, call_id: str) -> None:
+    """The hang-up that follows is ours, for a cancelled lead."""
+    await tx.execute(update(calls).where(calls.c.id == call_id).values(cancelled_by_us=True))
+
+
+async def finish_attempt(
+    tx: Transaction, call_id: str, *, now: datetime, wait_for_conversation: bool
+) -> tuple[AttemptEnd, str]:
+    """Free the line and decide about the lead, from facts. Returns the decision and the campaign's id.
+
+    With `wait_for_conversation`, a call that had a stream whose conversation was not reported yet only
+    gives back its line.
+    """
+    call = await locked_call(tx, call_id)
+    lead = await lead_rows.row_of(tx, call.lead_id, lock=True)
+    campaign = await campaign_rows.get(tx, call.campaign_id)
+    template = (await template_rows.get(tx, campaign.template_id)).template
+    if call.settled_at is not None:
+        return await _end(tx, call, lead, template), campaign.id
+    await free_line(tx, call_id)
+    if wait_for_conversation and await _conversation_is_open(tx, call_id):
+        await tx.execute(update(calls).where(calls.c.id == call_id).values(progress=Progress.ENDED))
+        end = await _end(tx, call, lead, template)
+        return end.model_copy(update={"awaiting_conversation": True}), campaign.id
+    ended = Progress.NOT_CREATED if call.refusal else Progress.ENDED
+    await tx.execute(update(calls).where(calls.c.id == call_id).values(progress=ended, settled_at=now))
+    await _decide(tx, await locked_call(tx, call_id), lead, campaign, template, now)
+    return await _end(tx, call, await lead_rows.row_of(tx, lead.id), template), campaign.id
+
+
+async def _decide(
+    tx: Transaction, call: Row[Any], lead: Row[Any], campaign: Campaign, template: Template, now: datetime
+) -> None:
+    attempts = await attempts_of(tx, lead.id)
+    step = next_step(
+        template.retry,
+        attempts,
+        now=now,
+        window=template.calling_window,
+        lead_zone=zone(lead.time_zone) if lead.time_zone else None,
+        cancelled=lead.cancel_requested_at is not None,
+    )
+    counted = sum(1 for attempt in attempts if attempt.counts)
+    why = _why(call)
+    if isinstance(step, Finish):
+        await lead_rows.move(tx, lead, LeadStatus.FINISHED, now=now, reason=why, outcome=step.outcome, attempts=counted)
+        return
+    to = LeadStatus.RETRY if isinstance(step, RetryAt) else LeadStatus.BACKLOG
+    await lead_rows.move(tx, lead, to, now=now, reason=why, due_at=step.at, attempts=counted, call_id=None)
+    if not isinstance(step, RetryAt) and step.stop_campaign and campaign.status is CampaignStatus.RUNNING:
+        await campaign_rows.set_status(tx, campaign.id, CampaignStatus.PAUSED, now=now, reason=call.error_message)
+
+
+def _why(call: Row[Any]) -> str:
+    """The fact that ended an attempt, in words."""
+    if call.refusal:
+        return f"not placed: {call.error_message or call.refusal}"
+    status = call.status or "no word from Twilio"
+    sip = f", SIP {call.sip_code}" if call.sip_code and status != CallStatus.COMPLETED else ""
+    machine = f", answered by a {call.answered_by}" if call.answered_by in ("machine", "fax") else ""
+    return f"call {status}{sip}{machine}"
+
+
+async def _conversation_is_open(tx: Transaction, call_id: str) -> bool:
+    """Whether a media server has taken this call's stream and not reported yet."""
+    claimed = await tx.scalar(select(exists().where(stream_claims.c.call_id == call_id)))
+    reported = await tx.scalar(
+        select(exists().where(conversations.c.call_id == call_id, conversations.c.report.is_not(None)))
+    )
+    return bool(claimed) and not reported
+
+
+async def _end(tx: Transaction, call: Row[Any], lead: Row[Any], template: Template) -> AttemptEnd:
+    facts = facts_of(call)
+    report = await report_of(tx, call.id)
+    known = (await tx.scalars(select(recordings.c.status).where(recordings.c.call_id == call.id))).all()
+    return AttemptEnd(
+        call=CallSummary(
+            attempt=call.attempt,
+            status=facts.status,
+            sid=facts.sid,
+            duration_s=facts.duration_s,
+            recording=RecordingStatus.COMPLETED in known,
+        ),
+        status=LeadStatus(lead.status),
+        outcome=Outcome(lead.outcome) if lead.outcome else None,
+        attempts=lead.attempts,
+        due_at=lead.due_at,
+        reason=_why(call),
+        result=report.result if report else None,
+        recording_expected=template.record and facts.status is CallStatus.COMPLETED,
+        recording_ready=RecordingStatus.COMPLETED in known,
+        notify=template.webhook_url is not None,
+    )
+
+
+async def withdraw(tx: Transaction, lead_id: str, *, now: datetime, reason: str) -> Standing:
+    """Finish a lead that no call is on for; one that has its line is finished when that ends. Raises NotFound."""
+    lead = await lead_rows.row_of(tx, lead_id, lock=True)
+    if lead.cancel_requested_at is None and lead.status != LeadStatus.FINISHED:
+        await tx.execute(update(leads).where(leads.c.id == lead_id).values(cancel_requested_at=now))
+    if lead.status in (LeadStatus.BACKLOG, LeadStatus.RETRY):
+        await lead_rows.move(tx, lead, LeadStatus.FINISHED, now=now, reason=reason, outcome=Outcome.CANCELLED)
+    return await standing_of(tx, lead_id)
+
+
+async def standing_of(tx: Transaction, lead_id: str) -> Standing:
+    """Where a lead stands. Raises NotFound."""
+    lead = await lead_rows.row_of(tx, lead_id)
+    return Standing(
+        status=LeadStatus(lead.status),
+        outcome=Outcome(lead.outcome) if lead.outcome else None,
+        attempts=lead.attempts,
+        due_at=lead.due_at,
+    )

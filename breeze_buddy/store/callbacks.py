@@ -1,0 +1,110 @@
+"""Twilio's callbacks: kept before they are acknowledged, once each, with the signal that each causes.
+
+A callback changes the course of a lead when its call has ended, when a machine answered, or when the
+recording is there that the lead's wrap-up waits for; all others are facts only.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from breeze_buddy.domain.call import AnsweredBy, CallFacts, CallStatus
+from breeze_buddy.domain.messages import CALL_ENDED, MACHINE_ANSWERED, RECORDING_READY, CallEvent
+from breeze_buddy.domain.recording import RecordingFacts
+from breeze_buddy.store import recordings
+from breeze_buddy.store.database import Transaction
+from breeze_buddy.store.facts import add_facts, locked_call
+from breeze_buddy.store.schema import callbacks
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A signal that a callback causes, and the callback it comes from."""
+
+    callback_id: int
+    lead_id: str
+    signal: str
+    event: CallEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One callback as it came. `call_id` and `lead_id` are from its query, `dedupe_key` from its fields."""
+
+    kind: str
+    dedupe_key: str
+    call_id: str
+    lead_id: str
+    fields: dict[str, str]
+    at: datetime
+
+
+async def take_call_facts(tx: Transaction, received: Received, facts: CallFacts) -> Delivery | None:
+    """Keep a callback about a call. None when it was here before, or changes no course. Raises NotFound."""
+    call = await locked_call(tx, received.call_id)
+    after = await add_facts(tx, call, facts)
+    signal = None
+    if facts.status is not None and facts.status.is_terminal:
+        signal = CALL_ENDED
+    elif facts.answered_by in (AnsweredBy.MACHINE, AnsweredBy.FAX) and call.settled_at is None:
+        signal = MACHINE_ANSWERED
+    return await _keep(tx, received, signal, after.status)
+
+
+async def take_recording_facts(tx: Transaction, received: Received, facts: RecordingFacts) -> Delivery | None:
+    """Keep a callback about a recording. None as above. Raises NotFound."""
+    call = await locked_call(tx, received.call_id)
+    await recordings.note(tx, received.call_id, facts)
+    awaited = call.settled_at is not None and facts.status is not None and facts.status.is_final
+    status = CallStatus(call.status) if call.status else None
+    return await _keep(tx, received, RECORDING_READY if awaited else None, status)
+
+
+async def _keep(tx: Transaction, received: Received, signal: str | None, status: CallStatus | None) -> Delivery | None:
+    dialect: Any = postgresql if tx.dialect.name == "postgresql" else sqlite
+    callback_id = await tx.scalar(
+        dialect.insert(callbacks)
+        .values(
+            kind=received.kind,
+            dedupe_key=received.dedupe_key,
+            call_id=received.call_id,
+            lead_id=received.lead_id,
+            fields=received.fields,
+            received_at=received.at,
+            signal=signal,
+            call_status=status,
+            delivered_at=received.at if signal is None else None,
+        )
+        .on_conflict_do_nothing(index_elements=["dedupe_key"])
+        .returning(callbacks.c.id)
+    )
+    if callback_id is None or signal is None:
+        return None
+    return Delivery(callback_id, received.lead_id, signal, CallEvent(call_id=received.call_id, status=status))
+
+
+async def mark_delivered(tx: Transaction, callback_id: int, *, now: datetime) -> None:
+    """The signal of a callback has reached its workflow, or there is none to reach."""
+    await tx.execute(update(callbacks).where(callbacks.c.id == callback_id).values(delivered_at=now))
+
+
+async def undelivered(tx: Transaction, *, older_than: datetime, limit: int = 200) -> list[Delivery]:
+    """Callbacks whose signal did not get through: to be sent again."""
+    rows = await tx.execute(
+        select(callbacks)
+        .where(callbacks.c.delivered_at.is_(None), callbacks.c.received_at < older_than)
+        .order_by(callbacks.c.received_at)
+        .limit(limit)
+    )
+    return [
+        Delivery(
+            row.id,
+            row.lead_id,
+            row.signal,
+            CallEvent(call_id=row.call_id, status=CallStatus(row.call_status) if row.call_status else None),
+        )
+        for row in rows
+    ]

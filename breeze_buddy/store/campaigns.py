@@ -1,0 +1,174 @@
+"""Campaigns: rows, their numbers, their state, their progress."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Row, Select, func, insert, select, update
+
+from breeze_buddy.domain.campaign import (
+    Campaign,
+    CampaignProgress,
+    CampaignStatus,
+    Pacing,
+    check_campaign_transition,
+)
+from breeze_buddy.domain.lead import LeadStatus
+from breeze_buddy.domain.messages import campaign_workflow_id
+from breeze_buddy.store.database import Transaction
+from breeze_buddy.store.errors import NotFound
+from breeze_buddy.store.schema import campaign_numbers, campaigns, leads, lines, numbers, templates
+
+
+def _rows() -> Select[Any]:
+    return select(campaigns, templates.c.name.label("template_name")).join(templates)
+
+
+async def _campaign(tx: Transaction, row: Row[Any]) -> Campaign:
+    phones = await tx.scalars(
+        select(numbers.c.phone)
+        .join(campaign_numbers)
+        .where(campaign_numbers.c.campaign_id == row.id)
+        .order_by(numbers.c.phone)
+    )
+    return Campaign.model_validate({**row._asdict(), "numbers": tuple(phones)})
+
+
+async def create(
+    tx: Transaction,
+    *,
+    name: str,
+    template_id: str,
+    number_ids: Sequence[str],
+    pacing: Pacing,
+    now: datetime,
+    request_id: str | None = None,
+    workflow_id: str | None = None,
+    standing: bool = False,
+) -> Campaign:
+    """A campaign that has not been started, or a standing one, which always runs."""
+    campaign_id = str(uuid4())
+    await tx.execute(
+        insert(campaigns).values(
+            id=campaign_id,
+            name=name,
+            template_id=template_id,
+            status=CampaignStatus.RUNNING if standing else CampaignStatus.CREATED,
+            standing=standing,
+            workflow_id=workflow_id or campaign_workflow_id(campaign_id),
+            request_id=request_id,
+            open_leads=0,
+            total_leads=0,
+            created_at=now,
+            started_at=now if standing else None,
+            **_pacing(pacing),
+        )
+    )
+    if number_ids:
+        await tx.execute(
+            insert(campaign_numbers),
+            [{"campaign_id": campaign_id, "number_id": number_id} for number_id in dict.fromkeys(number_ids)],
+        )
+    return await get(tx, campaign_id)
+
+
+def _pacing(pacing: Pacing) -> dict[str, Any]:
+    return {name: getattr(pacing, name) for name in Pacing.model_fields}
+
+
+async def get(tx: Transaction, campaign_id: str, *, lock: bool = False) -> Campaign:
+    """Raises NotFound. `lock`: nobody else changes it until this transaction ends."""
+    query = _rows().where(campaigns.c.id == campaign_id)
+    row = (await tx.execute(query.with_for_update(of=campaigns) if lock else query)).first()
+    if row is None:
+        raise NotFound("campaign", campaign_id)
+    return await _campaign(tx, row)
+
+
+async def by_request(tx: Transaction, request_id: str) -> Campaign | None:
+    row = (await tx.execute(_rows().where(campaigns.c.request_id == request_id))).first()
+    return await _campaign(tx, row) if row is not None else None
+
+
+async def standing_of(tx: Transaction, template_id: str) -> Campaign | None:
+    """The campaign of the leads that were pushed alone with this template."""
+    query = _rows().where(campaigns.c.template_id == template_id, campaigns.c.standing.is_(True))
+    row = (await tx.execute(query)).first()
+    return await _campaign(tx, row) if row is not None else None
+
+
+async def listed(tx: Transaction, *, status: CampaignStatus | None = None, limit: int = 100) -> list[Campaign]:
+    """The newest first."""
+    query = _rows().order_by(campaigns.c.created_at.desc(), campaigns.c.id).limit(limit)
+    if status is not None:
+        query = query.where(campaigns.c.status == status)
+    return [await _campaign(tx, row) for row in (await tx.execute(query)).all()]
+
+
+async def set_pacing(tx: Transaction, campaign_id: str, changes: dict[str, Any]) -> Campaign:
+    """Change the named fields of Pacing. Raises NotFound."""
+    await get(tx, campaign_id, lock=True)
+    allowed = {name: value for name, value in changes.items() if name in Pacing.model_fields}
+    if allowed:
+        # A reservation made at the old rate must not hold up the new one.
+        await tx.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(**allowed, next_dial_at=None))
+    return await get(tx, campaign_id)
+
+
+async def set_status(
+    tx: Transaction, campaign_id: str, wanted: CampaignStatus, *, now: datetime, reason: str | None = None
+) -> Campaign:
+    """Move a campaign to `wanted`; being there already is no error. Raises NotFound or IllegalTransition."""
+    campaign = await get(tx, campaign_id, lock=True)
+    if campaign.status is wanted:
+        return campaign
+    check_campaign_transition(campaign.status, wanted)
+    values: dict[str, Any] = {"status": wanted, "status_reason": reason}
+    if wanted is CampaignStatus.RUNNING:
+        values |= {"started_at": campaign.started_at or now, "ended_at": None}
+    if wanted in (CampaignStatus.COMPLETED, CampaignStatus.CANCELLED):
+        values["ended_at"] = now
+    await tx.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(**values))
+    return await get(tx, campaign_id)
+
+
+async def progress(tx: Transaction, campaign_id: str, *, now: datetime) -> CampaignProgress:
+    """Raises NotFound."""
+    campaign = await get(tx, campaign_id)
+    counted = await tx.execute(
+        select(leads.c.status, leads.c.outcome, func.count().label("n"))
+        .where(leads.c.campaign_id == campaign_id)
+        .group_by(leads.c.status, leads.c.outcome)
+    )
+    by_status = dict.fromkeys(LeadStatus, 0)
+    outcomes: dict[str, int] = {}
+    for status, outcome, n in counted:
+        by_status[LeadStatus(status)] += n
+        if outcome is not None:
+            outcomes[outcome] = outcomes.get(outcome, 0) + n
+    live = await tx.scalar(select(func.count()).select_from(lines).where(lines.c.campaign_id == campaign_id))
+    return CampaignProgress(
+        campaign_id=campaign_id,
+        status=campaign.status,
+        status_reason=campaign.status_reason,
+        leads=by_status,
+        outcomes=outcomes,
+        live_calls=live or 0,
+        as_of=now,
+    )
+
+
+async def next_due_at(tx: Transaction, campaign_id: str, *, now: datetime) -> datetime | None:
+    """When the first lead of the backlog that is not due yet will be."""
+    due: datetime | None = await tx.scalar(
+        select(func.min(leads.c.due_at)).where(
+            leads.c.campaign_id == campaign_id, leads.c.status == LeadStatus.BACKLOG, leads.c.due_at > now
+        )
+    )
+    return due
+
+
+async def total_leads(tx: Transaction, campaign_id: str) -> int:
+    """How many leads were ever added."""
+    return int(await tx.scalar(select(campaigns.c.total_leads).where(campaigns.c.id == campaign_id)) or 0)

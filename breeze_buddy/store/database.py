@@ -1,0 +1,103 @@
+"""Connections and transactions, on SQLite (WAL) or PostgreSQL.
+
+A write on SQLite takes the write lock at once (`BEGIN IMMEDIATE`) and waits for it, so that two
+processes on one file queue up instead of failing half-way.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import event, text
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+SQLITE_BUSY_MS = 30_000
+# Any constant: the one advisory lock under which lines are granted on PostgreSQL.
+_DISPATCH_LOCK = 7_242_001
+
+Transaction = AsyncConnection
+
+
+class DatabaseUrlError(ValueError):
+    """A DATABASE_URL that cannot be used; the message says how to write it."""
+
+
+def utc_now() -> datetime:
+    """The time as the store keeps it: aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class Database:
+    """One process's pool of connections. Make one, pass it around, `close` it at the end."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        """Raises DatabaseUrlError unless `url` names SQLite (aiosqlite) or PostgreSQL (asyncpg)."""
+        self.url = async_url(url)
+        self._engine = _engine(self.url, pool_size)
+        self.is_sqlite = self._engine.dialect.name == "sqlite"
+
+    @property
+    def engine(self) -> AsyncEngine:
+        return self._engine
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Transaction]:
+        """A transaction that is committed at the end, or rolled back when an exception passes."""
+        async with self._engine.connect() as connection:
+            connection = await connection.execution_options(breeze_write=True)
+            async with connection.begin():
+                yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Transaction]:
+        """A transaction that changes nothing."""
+        async with self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+async def serialise_dispatch(tx: Transaction) -> None:
+    """Until this transaction ends no other one grants or frees lines: decisions see each other's result."""
+    if tx.dialect.name == "postgresql":
+        await tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _DISPATCH_LOCK})
+
+
+def async_url(url: str) -> str:
+    """`url` with the asynchronous driver that we use. Raises DatabaseUrlError."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise DatabaseUrlError(f"DATABASE_URL is not a database URL: {error}") from error
+    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+    kind = parsed.get_backend_name()
+    if kind not in drivers:
+        raise DatabaseUrlError(
+            f"DATABASE_URL names {kind!r}: write sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER@HOST/NAME"
+        )
+    return parsed.set(drivername=drivers[kind]).render_as_string(hide_password=False)
+
+
+def _engine(url: str, pool_size: int) -> AsyncEngine:
+    if not url.startswith("sqlite"):
+        return create_async_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+    engine = create_async_engine(url, pool_size=pool_size, connect_args={"timeout": SQLITE_BUSY_MS / 1000})
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={SQLITE_BUSY_MS}"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get("breeze_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine

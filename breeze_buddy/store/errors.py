@@ -1,0 +1,22 @@
+"""What the store refuses, with a code for programs and a sentence for people."""
+
+
+class StoreError(Exception):
+    """Base of what the store refuses."""
+
+    code = "refused"
+
+
+class NotFound(StoreError):
+    """No row with that id."""
+
+    code = "not_found"
+
+    def __init__(self, thing: str, key: str) -> None:
+        super().__init__(f"there is no {thing} {key!r}")
+
+
+class Conflict(StoreError):
+    """The row would collide with another, or its state does not allow this."""
+
+    code = "conflict"

@@ -1,0 +1,79 @@
+"""Facts of calls, between their columns and the domain's `CallFacts`."""
+
+from typing import Any
+
+from sqlalchemy import Row, select, update
+
+from breeze_buddy.domain.call import AnsweredBy, CallFacts, CallStatus, FailureClass, Progress
+from breeze_buddy.domain.conversation import ConversationReport
+from breeze_buddy.domain.outcome import Attempt
+from breeze_buddy.store.database import Transaction
+from breeze_buddy.store.errors import NotFound
+from breeze_buddy.store.schema import calls, conversations
+
+
+async def locked_call(tx: Transaction, call_id: str) -> Row[Any]:
+    """The row of an attempt, which nobody else changes until this transaction ends. Raises NotFound."""
+    row = (await tx.execute(select(calls).where(calls.c.id == call_id).with_for_update())).first()
+    if row is None:
+        raise NotFound("call", call_id)
+    return row
+
+
+def facts_of(row: Row[Any]) -> CallFacts:
+    return CallFacts(
+        status=CallStatus(row.status) if row.status else None,
+        sequence=row.sequence,
+        sid=row.sid,
+        initiated_at=row.initiated_at,
+        ringing_at=row.ringing_at,
+        answered_at=row.answered_at,
+        ended_at=row.ended_at,
+        duration_s=row.duration_s,
+        sip_code=row.sip_code,
+        answered_by=AnsweredBy(row.answered_by) if row.answered_by else None,
+        error_code=row.error_code,
+    )
+
+
+async def add_facts(tx: Transaction, call: Row[Any], news: CallFacts) -> CallFacts:
+    """Merge `news` into a locked call and return all that is now known of it."""
+    before = facts_of(call)
+    after = before.merge(news)
+    changes = after.changes(before)
+    if after.sid is not None and call.progress == Progress.INTENDED:
+        # A callback (or the stream) was quicker than Twilio's answer to our request, or all there is of it.
+        changes["progress"] = Progress.DIALLED
+    if changes:
+        await tx.execute(update(calls).where(calls.c.id == call.id).values(**changes))
+    return after
+
+
+async def report_of(tx: Transaction, call_id: str) -> ConversationReport | None:
+    report = await tx.scalar(select(conversations.c.report).where(conversations.c.call_id == call_id))
+    return ConversationReport.model_validate(report) if report is not None else None
+
+
+async def attempts_of(tx: Transaction, lead_id: str) -> list[Attempt]:
+    """The facts of all attempts of a lead that were meant to be dialled, the oldest first."""
+    rows = await tx.execute(
+        select(calls, conversations.c.report)
+        .join(conversations, conversations.c.call_id == calls.c.id, isouter=True)
+        .where(calls.c.lead_id == lead_id, calls.c.intended_at.is_not(None))
+        .order_by(calls.c.granted_at, calls.c.id)
+    )
+    return [attempt_of(row, ConversationReport.model_validate(row.report) if row.report else None) for row in rows]
+
+
+def attempt_of(row: Row[Any], report: ConversationReport | None) -> Attempt:
+    """The facts of one attempt that the rules look at, from its row and its conversation."""
+    return Attempt(
+        status=CallStatus(row.status) if row.status else None,
+        refusal=FailureClass(row.refusal) if row.refusal else None,
+        answered_by=AnsweredBy(row.answered_by) if row.answered_by else None,
+        ending=report.ending if report else None,
+        callback_at=report.callback_at if report else None,
+        do_not_call=report.do_not_call if report else False,
+        no_media=row.no_media,
+        cancelled_by_us=row.cancelled_by_us,
+    )

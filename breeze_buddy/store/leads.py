@@ -1,0 +1,188 @@
+"""Leads: written in bulk, read with their history, moved through their states."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Row, and_, func, insert, or_, select, update
+
+from breeze_buddy.domain.campaign import CampaignStatus, check_campaign_transition
+from breeze_buddy.domain.lead import Lead, LeadInput, LeadStatus, check_transition
+from breeze_buddy.domain.outcome import Outcome
+from breeze_buddy.store.database import Transaction
+from breeze_buddy.store.errors import Conflict, NotFound
+from breeze_buddy.store.schema import campaigns, lead_history, leads
+
+
+@dataclass(frozen=True, slots=True)
+class NewLead:
+    """A checked lead and the time from which it may be called."""
+
+    lead: LeadInput
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    status: LeadStatus
+    at: datetime
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """Ids of the leads that were written, in order, and how many had a request_id that was there before."""
+
+    ids: list[str]
+    duplicates: int
+
+
+def _lead(row: Row[Any]) -> Lead:
+    return Lead.model_validate(row._asdict())
+
+
+async def add(tx: Transaction, campaign_id: str, new: Sequence[NewLead], *, now: datetime) -> Added:
+    """Write leads to the backlog. One whose request_id the campaign has already is left as it is.
+
+    Raises NotFound for the campaign, Conflict when it was cancelled.
+    """
+    campaign = (
+        await tx.execute(
+            select(campaigns.c.status, campaigns.c.ended_at).where(campaigns.c.id == campaign_id).with_for_update()
+        )
+    ).first()
+    if campaign is None:
+        raise NotFound("campaign", campaign_id)
+    if campaign.status == CampaignStatus.CANCELLED:
+        raise Conflict("the campaign was cancelled: start another one for these leads")
+    seen = await _known_requests(tx, campaign_id, [n.lead.request_id for n in new if n.lead.request_id])
+    rows: list[dict[str, Any]] = []
+    for item in new:
+        request_id = item.lead.request_id
+        if request_id is not None:
+            if request_id in seen:
+                continue
+            seen.add(request_id)
+        rows.append(
+            {
+                "id": str(uuid4()),
+                "campaign_id": campaign_id,
+                **item.lead.model_dump(),
+                "status": LeadStatus.BACKLOG,
+                "attempts": 0,
+                "grants": 0,
+                "due_at": item.due_at,
+                "cancel_hang_up": False,
+                "created_at": now,
+            }
+        )
+    if rows:
+        await tx.execute(insert(leads), rows)
+        values: dict[str, Any] = {
+            "open_leads": campaigns.c.open_leads + len(rows),
+            "total_leads": campaigns.c.total_leads + len(rows),
+        }
+        if campaign.status == CampaignStatus.COMPLETED:
+            check_campaign_transition(CampaignStatus.COMPLETED, CampaignStatus.RUNNING)
+            values |= {"status": CampaignStatus.RUNNING, "ended_at": None}
+        await tx.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(**values))
+    return Added(ids=[row["id"] for row in rows], duplicates=len(new) - len(rows))
+
+
+async def _known_requests(tx: Transaction, campaign_id: str, request_ids: list[str]) -> set[str]:
+    known: set[str] = set()
+    for start in range(0, len(request_ids), 500):
+        page = request_ids[start : start + 500]
+        rows = await tx.scalars(
+            select(leads.c.request_id).where(leads.c.campaign_id == campaign_id, leads.c.request_id.in_(page))
+        )
+        known.update(str(row) for row in rows)
+    return known
+
+
+async def by_request(tx: Transaction, campaign_id: str, request_id: str) -> Lead | None:
+    query = select(leads).where(leads.c.campaign_id == campaign_id, leads.c.request_id == request_id)
+    row = (await tx.execute(query)).first()
+    return _lead(row) if row is not None else None
+
+
+async def get(tx: Transaction, lead_id: str) -> Lead:
+    """Raises NotFound."""
+    return _lead(await row_of(tx, lead_id))
+
+
+async def row_of(tx: Transaction, lead_id: str, *, lock: bool = False) -> Row[Any]:
+    """The whole row of a lead. Raises NotFound. `lock`: nobody else changes it until this transaction ends."""
+    query = select(leads).where(leads.c.id == lead_id)
+    row = (await tx.execute(query.with_for_update() if lock else query)).first()
+    if row is None:
+        raise NotFound("lead", lead_id)
+    return row
+
+
+async def history(tx: Transaction, lead_id: str) -> list[StatusChange]:
+    """Every status the lead has had, from its creation on."""
+    lead = await get(tx, lead_id)
+    rows = await tx.execute(select(lead_history).where(lead_history.c.lead_id == lead_id).order_by(lead_history.c.id))
+    first = StatusChange(LeadStatus.BACKLOG, lead.created_at, "pushed")
+    return [first, *(StatusChange(LeadStatus(row.status), row.at, row.reason) for row in rows)]
+
+
+async def listed(
+    tx: Transaction,
+    *,
+    campaign_id: str | None = None,
+    status: LeadStatus | None = None,
+    phone: str | None = None,
+    after: str | None = None,
+    limit: int = 100,
+) -> list[Lead]:
+    """Leads in the order of their creation, those after the lead with id `after`. Raises NotFound for `after`."""
+    query = select(leads).order_by(leads.c.created_at, leads.c.id).limit(limit)
+    for column, value in ((leads.c.campaign_id, campaign_id), (leads.c.status, status), (leads.c.phone, phone)):
+        if value is not None:
+            query = query.where(column == value)
+    if after is not None:
+        last = await get(tx, after)
+        query = query.where(
+            or_(
+                leads.c.created_at > last.created_at,
+                and_(leads.c.created_at == last.created_at, leads.c.id > last.id),
+            )
+        )
+    return [_lead(row) for row in await tx.execute(query)]
+
+
+async def move(
+    tx: Transaction,
+    lead: Row[Any],
+    wanted: LeadStatus,
+    *,
+    now: datetime,
+    reason: str,
+    outcome: Outcome | None = None,
+    **values: Any,
+) -> None:
+    """Take a locked lead to another status and write it down. Raises IllegalTransition."""
+    check_transition(LeadStatus(lead.status), wanted)
+    if wanted is LeadStatus.FINISHED:
+        values |= {"finished_at": now, "outcome": outcome, "call_id": None}
+    await tx.execute(update(leads).where(leads.c.id == lead.id).values(status=wanted, **values))
+    await tx.execute(insert(lead_history).values(lead_id=lead.id, status=wanted, reason=reason, at=now))
+    if wanted is LeadStatus.FINISHED:
+        await close(tx, lead.campaign_id, 1)
+
+
+async def close(tx: Transaction, campaign_id: str, count: int) -> None:
+    """Count `count` leads of a campaign as finished."""
+    await tx.execute(
+        update(campaigns).where(campaigns.c.id == campaign_id).values(open_leads=campaigns.c.open_leads - count)
+    )
+
+
+async def count_open(tx: Transaction, campaign_id: str) -> int:
+    """Leads of a campaign that are not FINISHED, counted one by one (the campaign keeps the same number)."""
+    query = select(func.count()).select_from(leads)
+    return int(await tx.scalar(query.where(leads.c.campaign_id == campaign_id, leads.c.status != "FINISHED")) or 0)

@@ -1,0 +1,284 @@
+"""The tables. Portable between SQLite and PostgreSQL; the migrations create exactly these."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware times in and out, kept in UTC (SQLite has no time zones)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("times in the store are aware: this one has no time zone")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _id() -> Column[str]:
+    return Column("id", String(36), primary_key=True)
+
+
+def _to(table: str, *, nullable: bool = False, index: bool = False) -> Column[str]:
+    name = f"{table.removesuffix('s')}_id"
+    return Column(name, String(36), ForeignKey(f"{table}.id"), nullable=nullable, index=index)
+
+
+def _time(name: str, *, nullable: bool = True) -> Column[datetime]:
+    return Column(name, UtcDateTime, nullable=nullable)
+
+
+templates = Table(
+    "templates",
+    metadata,
+    _id(),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("version", Integer, nullable=False),
+    Column("definition", JSON, nullable=False),
+    _time("created_at", nullable=False),
+    _time("updated_at", nullable=False),
+)
+
+numbers = Table(
+    "numbers",
+    metadata,
+    _id(),
+    Column("phone", String(20), nullable=False, unique=True),
+    Column("provider", String(20), nullable=False),
+    Column("channels", Integer, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    _time("created_at", nullable=False),
+)
+
+campaigns = Table(
+    "campaigns",
+    metadata,
+    _id(),
+    Column("name", String(200), nullable=False),
+    _to("templates"),
+    Column("status", String(20), nullable=False),
+    Column("status_reason", Text),
+    Column("standing", Boolean, nullable=False),
+    Column("max_concurrent_calls", Integer),
+    Column("calls_per_second", Float),
+    Column("weight", Float, nullable=False),
+    Column("priority", Integer, nullable=False),
+    _time("next_dial_at"),
+    Column("workflow_id", String(255), unique=True),
+    Column("request_id", String(128), unique=True),
+    Column("open_leads", Integer, nullable=False),
+    Column("total_leads", Integer, nullable=False),
+    _time("created_at", nullable=False),
+    _time("started_at"),
+    _time("ended_at"),
+)
+Index(
+    "uq_campaigns_standing_template",
+    campaigns.c.template_id,
+    unique=True,
+    sqlite_where=campaigns.c.standing.is_(True),
+    postgresql_where=campaigns.c.standing.is_(True),
+)
+Index("ix_campaigns_created_at_id", campaigns.c.created_at, campaigns.c.id)
+
+campaign_numbers = Table(
+    "campaign_numbers",
+    metadata,
+    Column("campaign_id", String(36), ForeignKey("campaigns.id"), primary_key=True),
+    Column("number_id", String(36), ForeignKey("numbers.id"), primary_key=True),
+)
+
+leads = Table(
+    "leads",
+    metadata,
+    _id(),
+    _to("campaigns"),
+    Column("phone", String(20), nullable=False, index=True),
+    Column("variables", JSON, nullable=False),
+    Column("time_zone", String(64)),
+    Column("priority", Integer, nullable=False),
+    Column("request_id", String(128)),
+    Column("status", String(20), nullable=False),
+    Column("outcome", String(32)),
+    Column("attempts", Integer, nullable=False),
+    # How many lines were ever granted to it: above zero, a workflow has been started for it.
+    Column("grants", Integer, nullable=False),
+    # The attempt that holds its line now.
+    Column("call_id", String(36)),
+    _time("due_at", nullable=False),
+    _time("cancel_requested_at"),
+    Column("cancel_hang_up", Boolean, nullable=False),
+    _time("created_at", nullable=False),
+    _time("finished_at"),
+    UniqueConstraint("campaign_id", "request_id"),
+)
+_backlog = text("status = 'BACKLOG'")
+Index(
+    "ix_leads_backlog",
+    leads.c.campaign_id,
+    leads.c.priority.desc(),
+    leads.c.attempts.desc(),
+    leads.c.due_at,
+    sqlite_where=_backlog,
+    postgresql_where=_backlog,
+)
+Index("ix_leads_campaign_id_status", leads.c.campaign_id, leads.c.status)
+Index("ix_leads_created_at_id", leads.c.created_at, leads.c.id)
+_cancelling = text("cancel_requested_at IS NOT NULL AND status <> 'FINISHED'")
+Index("ix_leads_cancelling", leads.c.cancel_requested_at, sqlite_where=_cancelling, postgresql_where=_cancelling)
+
+# Every change of a lead's status after its creation.
+lead_history = Table(
+    "lead_history",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    _to("leads", index=True),
+    Column("status", String(20), nullable=False),
+    Column("reason", Text),
+    _time("at", nullable=False),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    _id(),
+    _to("leads", index=True),
+    _to("campaigns"),
+    _to("numbers"),
+    Column("attempt", Integer, nullable=False),
+    Column("from_phone", String(20), nullable=False),
+    Column("to_phone", String(20), nullable=False),
+    # Our own side of it
+    Column("progress", String(20), nullable=False),
+    Column("refusal", String(20)),
+    Column("error_message", Text),
+    _time("granted_at", nullable=False),
+    _time("dial_at", nullable=False),
+    _time("intended_at"),
+    _time("dialled_at"),
+    _time("settled_at"),
+    Column("no_media", Boolean, nullable=False),
+    Column("cancelled_by_us", Boolean, nullable=False),
+    Column("streams", Integer, nullable=False),
+    # Facts, from Twilio alone: see CallFacts
+    Column("status", String(20)),
+    Column("sequence", Integer, nullable=False),
+    Column("sid", String(64), unique=True),
+    _time("initiated_at"),
+    _time("ringing_at"),
+    _time("answered_at"),
+    _time("ended_at"),
+    Column("duration_s", Integer),
+    Column("sip_code", Integer),
+    Column("answered_by", String(20)),
+    Column("error_code", Integer),
+)
+_unaccepted = text("progress = 'granted'")
+Index("ix_calls_unaccepted", calls.c.granted_at, sqlite_where=_unaccepted, postgresql_where=_unaccepted)
+_live = text("progress IN ('granted', 'intended', 'dialled')")
+Index("ix_calls_live_phone", calls.c.to_phone, sqlite_where=_live, postgresql_where=_live)
+
+lines = Table(
+    "lines",
+    metadata,
+    _id(),
+    _to("numbers"),
+    Column("channel", Integer, nullable=False),
+    Column("call_id", String(36), ForeignKey("calls.id"), unique=True),
+    Column("campaign_id", String(36), index=True),
+    _time("leased_at"),
+    UniqueConstraint("number_id", "channel"),
+)
+
+callbacks = Table(
+    "callbacks",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("kind", String(20), nullable=False),
+    Column("dedupe_key", String(128), nullable=False, unique=True),
+    Column("call_id", String(36), nullable=False, index=True),
+    Column("lead_id", String(36), nullable=False),
+    Column("fields", JSON, nullable=False),
+    _time("received_at", nullable=False),
+    # The signal that this callback causes; none when it does not change the course of the lead.
+    Column("signal", String(40)),
+    Column("call_status", String(20)),
+    _time("delivered_at"),
+)
+_undelivered = text("delivered_at IS NULL")
+Index("ix_callbacks_undelivered", callbacks.c.received_at, sqlite_where=_undelivered, postgresql_where=_undelivered)
+
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("sid", String(64), primary_key=True),
+    _to("calls", index=True),
+    Column("status", String(20), nullable=False),
+    Column("url", Text),
+    Column("duration_s", Integer),
+    Column("channels", Integer),
+    _time("started_at"),
+    Column("error_code", Integer),
+    Column("stored_as", Text),
+    Column("size_bytes", Integer),
+    _time("stored_at"),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("call_id", String(36), ForeignKey("calls.id"), primary_key=True),
+    Column("state", JSON),
+    Column("report", JSON),
+    _time("updated_at", nullable=False),
+    _time("reported_at"),
+)
+
+# Stream tokens that were taken; each only once.
+stream_claims = Table(
+    "stream_claims",
+    metadata,
+    Column("token_id", String(64), primary_key=True),
+    _to("calls", index=True),
+    Column("stream_sid", String(64), nullable=False),
+    _time("claimed_at", nullable=False),
+)
+
+Row = dict[str, Any]

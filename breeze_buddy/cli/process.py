@@ -75,7 +75,7 @@ class Child:
                     await asyncio.wait({exited}, timeout=_PROBE_EVERY_S)
         except TimeoutError:
             raise StartFailed(
-                f"{self.name} runs, but did not answer within {self.spec.start_timeout_s:.0f} s. {self.last_words()}"
+                f"{self.name} runs, but did not answer within {self.spec.start_timeout_s:g} s. {self.last_words()}"
             ) from None
         finally:
             exited.cancel()

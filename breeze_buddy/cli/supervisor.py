@@ -71,7 +71,7 @@ class Supervisor:
                 code = await job.until_exit()
         except TimeoutError:
             raise StartFailed(
-                f"{spec.name} did not finish within {spec.start_timeout_s:.0f} s. {job.last_words()}"
+                f"{spec.name} did not finish within {spec.start_timeout_s:g} s. {job.last_words()}"
             ) from None
         finally:
             await job.stop()

@@ -4,6 +4,7 @@ One `Twilio` serves one event loop. Every error is a `TelephonyError`, whose `fa
 """
 
 import re
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -198,11 +199,12 @@ class Twilio:
         """
         url = self.recording_url(recording_sid) + ".wav"
         with self._asking("download the recording"):
-            auth = aiohttp.BasicAuth(self._account_sid, self._auth_token)
+            credentials = b64encode(f"{self._account_sid}:{self._auth_token}".encode()).decode()
+            headers = {"Authorization": f"Basic {credentials}"}
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout_s, sock_read=self._timeout_s)
             for params in ({"RequestedChannels": "2"}, {}) if channels == 2 else ({},):
                 try:
-                    async with self._http.open().get(url, params=params, auth=auth, timeout=timeout) as response:
+                    async with self._http.open().get(url, params=params, headers=headers, timeout=timeout) as response:
                         if response.status == 400 and params:
                             continue  # it is a mono recording
                         if response.status != 200:

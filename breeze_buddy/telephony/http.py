@@ -1,10 +1,11 @@
 """The official client's asynchronous HTTP client, with the three things it leaves open.
 
-A time limit on every request; no phone numbers in its log; and whether a request that got no answer can
-have reached Twilio: once a connection was made it may have, before that it certainly has not.
-No request is ever sent a second time.
+A time limit on every request (the client takes one and never uses it); no phone numbers in its log; and
+whether a request that got no answer can have reached Twilio: once a connection was made it may have, before
+that it certainly has not. A POST is never sent a second time; a GET may be, on a kept connection that broke.
 """
 
+import asyncio
 import json
 import logging
 from contextvars import ContextVar
@@ -47,9 +48,7 @@ class Http(AsyncTwilioHttpClient):  # type: ignore[misc]
             trace = aiohttp.TraceConfig()
             trace.on_connection_create_end.append(_connected)
             trace.on_connection_reuseconn.append(_connected)
-            self.session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=self._timeout_s), trace_configs=[trace]
-            )
+            self.session = aiohttp.ClientSession(trace_configs=[trace])
         return self.session
 
     async def close(self) -> None:
@@ -62,7 +61,8 @@ class Http(AsyncTwilioHttpClient):  # type: ignore[misc]
         reached = Reached()
         before = _reached.set(reached)
         try:
-            response = await super().request(*args, **kwargs)
+            async with asyncio.timeout(self._timeout_s):
+                response = await super().request(*args, **kwargs)
         except LOST as error:
             raise NoAnswer(sent=reached.connected, reason=why(error, self._timeout_s)) from error
         except UnicodeDecodeError as error:

@@ -55,6 +55,10 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = Field(None, description="signs post-call webhooks; unset: derived")
     webhook_allow_private: bool = Field(False, description="let post-call webhooks go to private addresses")
 
+    # Limits
+    upload_max_bytes: int = Field(20_000_000, ge=1000, description="largest body of a request, in bytes")
+    upload_max_rows: int = Field(100_000, ge=1, description="most leads in one upload")
+
     # Speech
     whisper_model: Path | None = Field(None, description="a CTranslate2 Whisper folder; unset: the packaged tiny.en")
     vad_model: Path | None = Field(None, description="a Silero ONNX file; unset: the packaged one")

@@ -17,8 +17,8 @@ class Answers:
     stream_secret: str
     token_ttl: timedelta
 
-    def stream(self, stream_url: str, *, call_id: str, lead_id: str, now: datetime) -> str:
-        """Connect the call to the media server at `stream_url`, with a token made now."""
+    def stream(self, stream_url: str, *, call_id: str, lead_id: str, now: datetime, pause_s: int = 0) -> str:
+        """Connect the call to the media server at `stream_url`, after `pause_s`, with a token made now."""
         token = StreamToken(token_id=uuid4().hex, call_id=call_id, lead_id=lead_id)
         return twiml.stream(
             stream_url,
@@ -28,6 +28,7 @@ class Answers:
                 "token": token.sign(secret=self.stream_secret, expires_at=now + self.token_ttl),
             },
             self.url("continue", call_id=call_id, lead_id=lead_id),
+            pause_s=pause_s,
         )
 
     def url(self, callback: str, *, call_id: str, lead_id: str) -> str:

@@ -80,7 +80,7 @@ class CampaignActivities:
                     if made.refused:
                         first = made.refused[0]
                         raise DomainError(
-                            f"{len(made.refused)} leads are refused, the first of them lead {first.row + 1}: {first.reason}"
+                            f"{len(made.refused)} leads refused; the first, lead {first.row + 1}: {first.reason}"
                         )
                     campaign_id = made.campaign.id
                 campaign = await campaigns.get(tx, str(campaign_id))

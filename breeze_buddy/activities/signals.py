@@ -61,14 +61,21 @@ class Signals:
         )
 
     async def start_campaign(
-        self, campaign_id: str, workflow_id: str, *, name: str, template_name: str, signal: str | None = None
+        self,
+        campaign_id: str,
+        workflow_id: str,
+        *,
+        name: str,
+        template_name: str,
+        signal: str | None = None,
+        payload: Any = None,
     ) -> None:
         """Start the workflow of a campaign unless it runs; with `signal`, wake it either way."""
         await self._start(
             messages.CAMPAIGN_WORKFLOW,
             messages.CampaignStart(campaign_id=campaign_id),
             workflow_id=workflow_id,
-            signal=(signal, None) if signal else None,
+            signal=(signal, payload) if signal else None,
             attributes=TypedSearchAttributes(
                 [SearchAttributePair(CAMPAIGN_ID, campaign_id), SearchAttributePair(TEMPLATE_NAME, template_name)]
             ),

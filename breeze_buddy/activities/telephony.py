@@ -48,7 +48,10 @@ class CallPlan:
                 self.answers.url("answer", **ids), fallback_url=self.answers.url("twiml-fallback", **ids)
             )
         else:
-            answer = Twiml(self.answers.stream(self.stream_url, now=order.intended_at, **ids))
+            text = self.answers.stream(
+                self.stream_url, call_id=order.call_id, lead_id=order.lead_id, now=order.intended_at
+            )
+            answer = Twiml(text)
         return PlaceCall(
             to=order.to_phone,
             from_=order.from_phone,

@@ -7,21 +7,19 @@ import signal
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from breeze_buddy.activities.answer import Answers
 from breeze_buddy.activities.backlog import BacklogActivities
 from breeze_buddy.activities.calls import CallActivities
 from breeze_buddy.activities.campaigns import CampaignActivities
+from breeze_buddy.activities.clients import call_plan, connect, twilio_client
 from breeze_buddy.activities.dispatch import Dispatcher
 from breeze_buddy.activities.notifications import NotificationActivities, WebhookPolicy
 from breeze_buddy.activities.recordings import RecordingActivities, RecordingStore
 from breeze_buddy.activities.relay import Relay
 from breeze_buddy.activities.signals import Signals
-from breeze_buddy.activities.telephony import CallPlan, TelephonyActivities
-from breeze_buddy.domain.messages import Waits
+from breeze_buddy.activities.telephony import TelephonyActivities
 from breeze_buddy.settings import Settings
 from breeze_buddy.store.database import Database
 from breeze_buddy.store.migrate import check_current
@@ -32,47 +30,6 @@ from breeze_buddy.workflows.lead import LeadWorkflow
 logger = logging.getLogger(__name__)
 
 WORKFLOWS = [CampaignWorkflow, LeadWorkflow]
-
-
-async def connect(settings: Settings) -> Client:
-    """A Temporal client that carries our models. Raises RuntimeError with the address when nothing answers."""
-    return await Client.connect(
-        settings.temporal_address, namespace=settings.temporal_namespace, data_converter=pydantic_data_converter
-    )
-
-
-def twilio_client(settings: Settings) -> Twilio:
-    """Twilio, or what stands in for it at TWILIO_API_BASE_URL."""
-    return Twilio(
-        settings.twilio_account_sid,
-        settings.twilio_auth_token.get_secret_value(),
-        api_base_url=settings.twilio_api_base_url,
-    )
-
-
-def answers(settings: Settings) -> Answers:
-    """What writes TwiML and callback URLs by these settings."""
-    return Answers(
-        public_url=settings.public_url,
-        stream_secret=settings.stream_secret,
-        token_ttl=timedelta(seconds=settings.stream_token_ttl_s),
-    )
-
-
-def call_plan(settings: Settings) -> CallPlan:
-    """How calls are placed by these settings."""
-    return CallPlan(
-        answers=answers(settings),
-        stream_url=settings.stream_url,
-        pod_isolation=settings.pod_isolation,
-        waits=Waits(
-            first_word_s=settings.status_check_s,
-            longest_call_s=settings.status_check_s,
-            lost_request_s=settings.lost_request_s,
-            conversation_s=settings.conversation_wait_s,
-            recording_s=settings.recording_wait_s,
-        ),
-    )
 
 
 class WorkerProcess:

@@ -32,12 +32,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One callback as it came. `call_id` and `lead_id` are from its query, `dedupe_key` from its fields."""
+    """One callback as it came. `call_id` is from its query, `dedupe_key` from its fields."""
 
     kind: str
     dedupe_key: str
     call_id: str
-    lead_id: str
     fields: dict[str, str]
     at: datetime
 
@@ -51,7 +50,7 @@ async def take_call_facts(tx: Transaction, received: Received, facts: CallFacts)
         signal = CALL_ENDED
     elif facts.answered_by in (AnsweredBy.MACHINE, AnsweredBy.FAX) and call.settled_at is None:
         signal = MACHINE_ANSWERED
-    return await _keep(tx, received, signal, after.status)
+    return await _keep(tx, received, call.lead_id, signal, after.status)
 
 
 async def take_recording_facts(tx: Transaction, received: Received, facts: RecordingFacts) -> Delivery | None:
@@ -60,10 +59,12 @@ async def take_recording_facts(tx: Transaction, received: Received, facts: Recor
     await recordings.note(tx, received.call_id, facts)
     awaited = call.settled_at is not None and facts.status is not None and facts.status.is_final
     status = CallStatus(call.status) if call.status else None
-    return await _keep(tx, received, RECORDING_READY if awaited else None, status)
+    return await _keep(tx, received, call.lead_id, RECORDING_READY if awaited else None, status)
 
 
-async def _keep(tx: Transaction, received: Received, signal: str | None, status: CallStatus | None) -> Delivery | None:
+async def _keep(
+    tx: Transaction, received: Received, lead_id: str, signal: str | None, status: CallStatus | None
+) -> Delivery | None:
     dialect: Any = postgresql if tx.dialect.name == "postgresql" else sqlite
     callback_id = await tx.scalar(
         dialect.insert(callbacks)
@@ -71,7 +72,7 @@ async def _keep(tx: Transaction, received: Received, signal: str | None, status:
             kind=received.kind,
             dedupe_key=received.dedupe_key,
             call_id=received.call_id,
-            lead_id=received.lead_id,
+            lead_id=lead_id,
             fields=received.fields,
             received_at=received.at,
             signal=signal,
@@ -83,7 +84,7 @@ async def _keep(tx: Transaction, received: Received, signal: str | None, status:
     )
     if callback_id is None or signal is None:
         return None
-    return Delivery(callback_id, received.lead_id, signal, CallEvent(call_id=received.call_id, status=status))
+    return Delivery(callback_id, lead_id, signal, CallEvent(call_id=received.call_id, status=status))
 
 
 async def mark_delivered(tx: Transaction, callback_id: int, *, now: datetime) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 SQLITE_BUSY_MS = 30_000
@@ -56,6 +56,15 @@ class Database:
         """A transaction that changes nothing."""
         async with self._engine.connect() as connection, connection.begin():
             yield connection
+
+    async def answers(self) -> bool:
+        """Whether the database can be read now."""
+        try:
+            async with self.read() as tx:
+                await tx.execute(text("SELECT 1"))
+        except (SQLAlchemyError, OSError):
+            return False
+        return True
 
     async def close(self) -> None:
         await self._engine.dispose()

@@ -17,8 +17,10 @@ class TwimlError(ValueError):
     """Twilio would not take this markup; the message says which part and why."""
 
 
-def stream(url: str, parameters: Mapping[str, str], continue_url: str) -> str:
+def stream(url: str, parameters: Mapping[str, str], continue_url: str, *, pause_s: int = 0) -> str:
     """Connect the call to the media server at `url` and hand it `parameters`; ask `continue_url` afterwards.
+
+    `pause_s` seconds of silence come first: for a media server that was not there a moment ago.
 
     `url` is `wss://…` without a query (`ws://` serves a stack on one machine). Raises TwimlError.
     """
@@ -30,6 +32,8 @@ def stream(url: str, parameters: Mapping[str, str], continue_url: str) -> str:
                 f"Twilio takes fewer than {LONGEST_PARAMETER}"
             )
     response = VoiceResponse()
+    if pause_s:
+        response.pause(length=pause_s)
     connect = Connect()
     streamed = connect.stream(url=url)
     for name, value in parameters.items():

@@ -1,0 +1,59 @@
+"""The HTTP application: REST under its prefix, Twilio's callbacks beside it."""
+
+from datetime import timedelta
+from importlib.metadata import version
+
+from fastapi import APIRouter, Depends, FastAPI
+from temporalio.client import Client
+
+from breeze_buddy.activities.clients import answers
+from breeze_buddy.activities.dispatch import Dispatcher
+from breeze_buddy.activities.recordings import RecordingStore
+from breeze_buddy.activities.signals import Signals
+from breeze_buddy.api import calls, campaigns, errors, health, leads, numbers, templates, twilio_callbacks
+from breeze_buddy.api.context import Context, require_key
+from breeze_buddy.api.router import SmartRouter
+from breeze_buddy.settings import PREFIX, Settings
+from breeze_buddy.store.database import Database
+from breeze_buddy.telephony.signatures import SignatureCheck
+
+_ABOUT = """Phone campaigns held by a voice agent over Twilio.
+
+A template says what the agent says; a number brings lines; a campaign is a template, numbers and leads.
+Leads go BACKLOG → PROCESSING → (RETRY → BACKLOG …) → FINISHED, each with one call at a time at the most.
+"""
+
+
+def create_app(settings: Settings, database: Database, temporal: Client) -> FastAPI:
+    """The application over clients that the caller makes and closes."""
+    signals = Signals(temporal, settings.temporal_task_queue)
+    app = FastAPI(
+        title="Breeze Buddy",
+        version=version("breeze-buddy"),
+        description=_ABOUT,
+        docs_url=f"{PREFIX}/docs",
+        redoc_url=None,
+        openapi_url=f"{PREFIX}/openapi.json",
+    )
+    app.state.temporal = temporal
+    app.state.context = Context(
+        settings=settings,
+        database=database,
+        signals=signals,
+        dispatcher=Dispatcher(database, signals),
+        answers=answers(settings),
+        router=SmartRouter(settings.stream_url),
+        recordings=RecordingStore(settings.recordings_url),
+        signatures=SignatureCheck(settings.twilio_auth_token.get_secret_value(), settings.public_url),
+    )
+    rest = APIRouter(prefix=PREFIX, dependencies=[Depends(require_key)])
+    for room in (templates, numbers, campaigns, leads, calls):
+        rest.include_router(room.router)
+    app.include_router(rest)
+    app.include_router(health.router, prefix=PREFIX)
+    app.include_router(twilio_callbacks.router)
+    errors.install(app)
+    return app
+
+
+SHUTDOWN_GRACE = timedelta(seconds=10)

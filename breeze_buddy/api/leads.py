@@ -1,0 +1,123 @@
+"""Leads over REST: push one, read it with its calls, list, cancel."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from fastapi import APIRouter, Body, Query, Response, status
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from breeze_buddy.activities.campaigns import tell_cancelled
+from breeze_buddy.activities.enrolment import new_lead, standing_campaign
+from breeze_buddy.api.campaigns import LeadPage, wake
+from breeze_buddy.api.context import AContext
+from breeze_buddy.domain import messages
+from breeze_buddy.domain.lead import Lead, LeadInput, LeadStatus
+from breeze_buddy.domain.messages import CancelRequest
+from breeze_buddy.domain.phone import E164
+from breeze_buddy.store import cancelling, leads, overview, templates
+from breeze_buddy.store.database import utc_now
+from breeze_buddy.store.overview import CallView
+
+router = APIRouter(prefix="/leads", tags=["leads"])
+
+
+class LeadPush(LeadInput):
+    """One lead for a template; it is called on the next free line."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    template_id: str | None = None
+    template_name: str | None = Field(None, examples=["order-confirmation"])
+
+    @model_validator(mode="after")
+    def _one_template(self) -> Self:
+        if (self.template_id is None) == (self.template_name is None):
+            raise ValueError("give exactly one of template_id and template_name")
+        return self
+
+    @property
+    def lead(self) -> LeadInput:
+        return LeadInput.model_validate({name: getattr(self, name) for name in LeadInput.model_fields})
+
+
+class StatusView(BaseModel):
+    status: LeadStatus
+    at: datetime
+    reason: str | None
+
+
+class LeadView(Lead):
+    """A lead with every status it has had and all its calls, the oldest first."""
+
+    history: list[StatusView]
+    calls: list[CallView]
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    responses={200: {"model": Lead, "description": "this request_id was pushed before: the first lead"}},
+)
+async def push(context: AContext, response: Response, pushed: LeadPush) -> Lead:
+    """Push one lead. With a free line it is dialled at once."""
+    now = utc_now()
+    async with context.database.write() as tx:
+        if pushed.template_id is not None:
+            stored = await templates.get(tx, pushed.template_id)
+        else:
+            stored = await templates.by_name(tx, pushed.template_name or "")
+        campaign = await standing_campaign(tx, stored, default_number=context.settings.twilio_phone_number, now=now)
+        added = await leads.add(tx, campaign.id, [new_lead(stored.template, pushed.lead, now=now)], now=now)
+        if added.ids:
+            lead = await leads.get(tx, added.ids[0])
+        else:
+            there = await leads.by_request(tx, campaign.id, pushed.request_id or "")
+            assert there is not None
+            lead = there
+            response.status_code = status.HTTP_200_OK
+    if lead.due_at > now and added.ids:
+        # Nobody comes free for a closed window: the campaign's workflow waits for it to open.
+        await wake(context, campaign, signal=messages.LEADS_ADDED)
+    elif added.ids:
+        await context.dispatcher.dispatch()
+    return lead
+
+
+@router.get("")
+async def list_all(
+    context: AContext,
+    status: LeadStatus | None = None,
+    campaign_id: str | None = None,
+    phone: E164 | None = None,
+    after: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> LeadPage:
+    """Leads in the order of their creation."""
+    async with context.database.read() as tx:
+        found = await leads.listed(tx, campaign_id=campaign_id, status=status, phone=phone, after=after, limit=limit)
+    return LeadPage(items=found, next=found[-1].id if len(found) == limit else None)
+
+
+@router.get("/{lead_id}")
+async def read(context: AContext, lead_id: str) -> LeadView:
+    async with context.database.read() as tx:
+        lead = await leads.get(tx, lead_id)
+        history = await leads.history(tx, lead_id)
+        calls = await overview.calls_of(tx, lead_id)
+    return LeadView(
+        **lead.model_dump(),
+        history=[StatusView(status=change.status, at=change.at, reason=change.reason) for change in history],
+        calls=calls,
+    )
+
+
+@router.post("/{lead_id}/cancel")
+async def cancel(context: AContext, lead_id: str, request: Annotated[CancelRequest | None, Body()] = None) -> Lead:
+    """No more calls to this lead. A live call is hung up unless hang_up is false."""
+    wanted = request or CancelRequest()
+    async with context.database.write() as tx:
+        tell = await cancelling.cancel_lead(tx, lead_id, hang_up=wanted.hang_up, now=utc_now())
+        lead = await leads.get(tx, lead_id)
+    if tell:
+        await tell_cancelled(context.database, context.signals, lead_id, hang_up=wanted.hang_up, reason=wanted.reason)
+    return lead

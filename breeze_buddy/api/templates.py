@@ -1,0 +1,37 @@
+"""Templates over REST."""
+
+from fastapi import APIRouter, status
+
+from breeze_buddy.api.context import AContext
+from breeze_buddy.domain.template import StoredTemplate, Template
+from breeze_buddy.store import templates
+from breeze_buddy.store.database import utc_now
+
+router = APIRouter(prefix="/templates", tags=["templates"])
+
+
+@router.post("", status_code=status.HTTP_201_CREATED)
+async def create(context: AContext, template: Template) -> StoredTemplate:
+    """Register a template. 409 when the name is taken."""
+    async with context.database.write() as tx:
+        return await templates.create(tx, template, now=utc_now())
+
+
+@router.get("")
+async def list_all(context: AContext, name: str | None = None) -> list[StoredTemplate]:
+    """All templates, or the one of that name."""
+    async with context.database.read() as tx:
+        return await templates.listed(tx, name=name)
+
+
+@router.get("/{template_id}")
+async def read(context: AContext, template_id: str) -> StoredTemplate:
+    async with context.database.read() as tx:
+        return await templates.get(tx, template_id)
+
+
+@router.put("/{template_id}")
+async def replace(context: AContext, template_id: str, template: Template) -> StoredTemplate:
+    """Put a new text in the place of the old one; calls placed from now on use it."""
+    async with context.database.write() as tx:
+        return await templates.replace(tx, template_id, template, now=utc_now())

@@ -1,0 +1,171 @@
+"""Twilio's side: status, recording and machine detection callbacks, and the TwiML of answered calls.
+
+Every request must carry Twilio's signature for the public URL; without one nothing is read or written.
+A callback is in the database before it is acknowledged; the signal it causes is sent at once when
+Temporal answers, and by the relay when it does not.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, HTTPException, Request, Response, status
+
+from breeze_buddy.activities.relay import deliver
+from breeze_buddy.activities.signals import Unreachable
+from breeze_buddy.api.context import AContext, Context
+from breeze_buddy.store import callbacks, conversations
+from breeze_buddy.store.callbacks import Delivery, Received
+from breeze_buddy.store.conversations import StreamStanding
+from breeze_buddy.store.database import Transaction, utc_now
+from breeze_buddy.telephony import twiml
+from breeze_buddy.telephony.callbacks import (
+    AmdCallback,
+    MalformedCallback,
+    RecordingCallback,
+    StatusCallback,
+    dedupe_key,
+)
+
+logger = logging.getLogger(__name__)
+
+router = APIRouter(prefix="/twilio/callback", tags=["twilio"], include_in_schema=True)
+
+# A stream that fails again and again: so many are offered for one call, each after a longer pause.
+_MOST_STREAMS = 6
+_APOLOGY = "We are sorry, we have a technical problem. We will call you again. Goodbye."
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A form whose signature was valid."""
+
+    form: dict[str, str]
+    pairs: list[tuple[str, str]]
+    idempotency_token: str | None
+
+
+async def signed_form(context: AContext, request: Request) -> Signed:
+    """The form of a request that Twilio signed; 403 for any other."""
+    form = await request.form()
+    pairs = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    if not context.signatures.is_valid(path, pairs, request.headers.get("X-Twilio-Signature")):
+        logger.warning("a callback without a valid signature was refused: %s", request.url.path)
+        raise HTTPException(
+            status.HTTP_403_FORBIDDEN, "the signature is not Twilio's for PUBLIC_URL and TWILIO_AUTH_TOKEN"
+        )
+    return Signed(dict(pairs), pairs, request.headers.get("I-Twilio-Idempotency-Token"))
+
+
+ASigned = Annotated[Signed, Depends(signed_form)]
+Take = Callable[[Transaction, Received], Awaitable[Delivery | None]]
+
+
+async def _take(context: Context, kind: str, call_id: str, signed: Signed, take: Take) -> Response:
+    """Write a callback, then tell the workflow whose course it changes."""
+    key = dedupe_key(signed.pairs, signed.idempotency_token)
+    received = Received(kind, f"{kind}:{key}", call_id, signed.form, utc_now())
+    async with context.database.write() as tx:
+        delivery = await take(tx, received)
+    if delivery is not None:
+        try:
+            await deliver(context.database, context.signals, delivery)
+        except Unreachable as error:
+            logger.warning("a callback waits for the relay: %s", error, extra={"call_id": call_id})
+    return Response(status_code=status.HTTP_204_NO_CONTENT)
+
+
+def _malformed(error: MalformedCallback) -> HTTPException:
+    return HTTPException(status.HTTP_422_UNPROCESSABLE_CONTENT, str(error))
+
+
+@router.post("/status", status_code=status.HTTP_204_NO_CONTENT)
+async def call_status(context: AContext, signed: ASigned, call_id: str) -> Response:
+    """News of a call: initiated, ringing, answered, or how it ended."""
+    try:
+        callback = StatusCallback.parse(signed.form)
+    except MalformedCallback as error:
+        raise _malformed(error) from error
+    _log_ignored(callback.ignored, call_id)
+    return await _take(
+        context, "status", call_id, signed, lambda tx, got: callbacks.take_call_facts(tx, got, callback.facts())
+    )
+
+
+@router.post("/details", status_code=status.HTTP_204_NO_CONTENT)
+async def recording_details(context: AContext, signed: ASigned, call_id: str) -> Response:
+    """News of a recording: its URL and length, or that there is none."""
+    try:
+        callback = RecordingCallback.parse(signed.form)
+    except MalformedCallback as error:
+        raise _malformed(error) from error
+    _log_ignored(callback.ignored, call_id)
+    return await _take(
+        context, "details", call_id, signed, lambda tx, got: callbacks.take_recording_facts(tx, got, callback.facts())
+    )
+
+
+@router.post("/amd", status_code=status.HTTP_204_NO_CONTENT)
+async def machine_detection(context: AContext, signed: ASigned, call_id: str) -> Response:
+    """Who answered: a human or a machine."""
+    try:
+        callback = AmdCallback.parse(signed.form)
+    except MalformedCallback as error:
+        raise _malformed(error) from error
+    _log_ignored(callback.ignored, call_id)
+    return await _take(
+        context, "amd", call_id, signed, lambda tx, got: callbacks.take_call_facts(tx, got, callback.facts())
+    )
+
+
+def _log_ignored(reasons: tuple[str, ...], call_id: str) -> None:
+    for reason in reasons:
+        logger.warning("a field of a callback was left out: %s", reason, extra={"call_id": call_id})
+
+
+@router.post("/answer")
+async def answer(context: AContext, signed: ASigned, call_id: str) -> Response:
+    """The callee has answered: the Smart Router says which media server takes the call."""
+    return await _connect(context, call_id, await context.router.allocate(call_id))
+
+
+@router.post("/twiml-fallback")
+async def twiml_fallback(context: AContext, signed: ASigned, call_id: str) -> Response:
+    """The Smart Router did not answer Twilio: the media server of the settings takes the call."""
+    return await _connect(context, call_id, context.settings.stream_url)
+
+
+@router.post("/continue")
+async def go_on(context: AContext, signed: ASigned, call_id: str) -> Response:
+    """Our side has closed the stream: hang up after a conversation that ended, and go on with one that did not."""
+    async with context.database.read() as tx:
+        standing = await conversations.standing(tx, call_id)
+    if standing.reported or standing.ended:
+        return _twiml(twiml.hang_up())
+    if standing.streams < _MOST_STREAMS:
+        return await _connect(context, call_id, await context.router.allocate(call_id))
+    logger.error("no media server took the call: it is ended with an apology", extra={"call_id": call_id})
+    async with context.database.write() as tx:
+        await conversations.mark_no_media(tx, call_id)
+    return _twiml(twiml.apology(_APOLOGY))
+
+
+async def _connect(context: Context, call_id: str, stream_url: str) -> Response:
+    """Offer one more stream for the call."""
+    async with context.database.write() as tx:
+        standing: StreamStanding = await conversations.standing(tx, call_id)
+        await conversations.count_stream(tx, call_id)
+    text = context.answers.stream(
+        stream_url,
+        call_id=call_id,
+        lead_id=standing.lead_id,
+        now=utc_now(),
+        pause_s=max(standing.streams - 1, 0),
+    )
+    return _twiml(text)
+
+
+def _twiml(text: str) -> Response:
+    return Response(text, media_type="text/xml")

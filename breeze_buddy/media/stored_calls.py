@@ -1,0 +1,64 @@
+"""The directory of calls over the store, and the lead's workflow told when it waits for a report."""
+
+import logging
+
+from breeze_buddy.activities.signals import Signals, Unreachable
+from breeze_buddy.domain.conversation import ConversationReport, ConversationState
+from breeze_buddy.domain.messages import CONVERSATION_REPORTED, CallEvent
+from breeze_buddy.domain.stream_token import InvalidStreamToken, StreamToken
+from breeze_buddy.media.directory import StreamCall, StreamRefused
+from breeze_buddy.store import conversations
+from breeze_buddy.store.database import Database, utc_now
+from breeze_buddy.store.errors import StoreError
+
+logger = logging.getLogger(__name__)
+
+
+class StoredCalls:
+    """A CallDirectory. `secret` is the one that stream tokens are signed with."""
+
+    def __init__(self, database: Database, signals: Signals, secret: str) -> None:
+        self._database = database
+        self._signals = signals
+        self._secret = secret
+
+    async def claim(self, *, token: str, call_sid: str, stream_sid: str) -> StreamCall:
+        """Take the token, once. Raises StreamRefused."""
+        now = utc_now()
+        try:
+            read = StreamToken.read(token, secret=self._secret, now=now)
+            async with self._database.write() as tx:
+                claimed = await conversations.claim_stream(
+                    tx,
+                    token_id=read.token_id,
+                    call_id=read.call_id,
+                    call_sid=call_sid,
+                    stream_sid=stream_sid,
+                    now=now,
+                )
+        except (InvalidStreamToken, StoreError) as error:
+            raise StreamRefused(str(error)) from error
+        return StreamCall(
+            call_id=claimed.call_id,
+            lead_id=claimed.lead_id,
+            template=claimed.template,
+            variables=claimed.variables,
+            resume=claimed.state,
+        )
+
+    async def save(self, call_id: str, state: ConversationState) -> None:
+        """Remember where the conversation stands."""
+        async with self._database.write() as tx:
+            await conversations.save_state(tx, call_id, state, now=utc_now())
+
+    async def report(self, report: ConversationReport) -> None:
+        """Store the conversation; signal the lead when its call has ended, for then it may wait for this."""
+        async with self._database.write() as tx:
+            reported = await conversations.save_report(tx, report, now=utc_now())
+        if not reported.awaited:
+            return
+        try:
+            await self._signals.to_lead(reported.lead_id, CONVERSATION_REPORTED, CallEvent(call_id=report.call_id))
+        except Unreachable as error:
+            # The workflow looks into the store by itself a few seconds later.
+            logger.warning("the lead was not told of its conversation: %s", error, extra={"call_id": report.call_id})

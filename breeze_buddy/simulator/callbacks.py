@@ -156,14 +156,14 @@ class Callbacks:
             work = self._after(sent, REORDER_AT_MOST_S, witness, method)
         else:
             call.last_callback = sent
-            work = self._in_order(call, before, sent, witness, method, fault)
+            held, call.held_callbacks = call.held_callbacks, []
+            work = self._in_order(before, [sent, *held], witness, method, fault)
         self._tasks.start(work, f"callback {event} of {call.sid}")
 
     async def _in_order(
         self,
-        call: Call,
         before: asyncio.Event | None,
-        sent: asyncio.Event,
+        then: list[asyncio.Event],
         witness: CallbackWitness,
         method: str,
         fault: Fault | None,
@@ -172,9 +172,8 @@ class Callbacks:
         times = fault.times if fault else 1
         for _ in range(times):
             await self._send(witness, method)
-        sent.set()
-        while call.held_callbacks:
-            call.held_callbacks.pop(0).set()
+        for event in then:
+            event.set()
 
     async def _after(self, released: asyncio.Event, at_most_s: float, witness: CallbackWitness, method: str) -> None:
         await _wait(released, at_most_s)

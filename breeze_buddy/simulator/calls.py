@@ -110,6 +110,7 @@ class Call:
     held_callbacks: list[asyncio.Event] = field(default_factory=list)
     digits_sent: str = ""
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    finished: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def to(self) -> str:

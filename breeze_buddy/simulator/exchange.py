@@ -61,17 +61,19 @@ class Exchange:
         self.tasks.start(self._carry(call), f"call {call.sid}")
         return call
 
-    def hang_up(self, call: Call) -> None:
+    async def hang_up(self, call: Call) -> None:
         """`Status=completed`: end it, talking or not."""
         if call.answered_s is not None:
             call.end("completed", SIP_OK, "the API")
         else:
             call.end("canceled", SIP_CANCELLED, "the API")
+        await call.finished.wait()
 
-    def cancel(self, call: Call) -> None:
+    async def cancel(self, call: Call) -> None:
         """`Status=canceled`: end it unless it was answered."""
         if call.answered_s is None:
             call.end("canceled", SIP_CANCELLED, "the API")
+            await call.finished.wait()
 
     def redirect(self, call: Call, document: Document) -> None:
         """Replace what a live call is doing. Raises ApiError 21220 when it is not in progress."""
@@ -234,6 +236,7 @@ class Exchange:
         call.ended_s = now_s()
         call.change("failed")
         self.calls.ended(call)
+        call.finished.set()
 
     def _finish(self, call: Call) -> None:
         if call.program is not None:
@@ -252,6 +255,7 @@ class Exchange:
         self.callbacks.status(call, "completed", asked)
         for recording in recordings:
             self.tasks.start(self._process(call, recording), f"recording {recording.sid}")
+        call.finished.set()
 
     async def _process(self, call: Call, recording: Recording) -> None:
         await asyncio.sleep(self.recording_delay_s)

@@ -143,10 +143,9 @@ class CallRoutes:
             if not call.is_live:
                 raise not_found(request.path)
             if status == "completed":
-                self._exchange.hang_up(call)
+                await self._exchange.hang_up(call)
             else:
-                self._exchange.cancel(call)
-            await asyncio.sleep(0)
+                await self._exchange.cancel(call)
         else:
             check_redirect(form)
             url, method = form.get("Url") or None, (form.get("Method") or "POST").upper()

@@ -58,7 +58,9 @@ class Customer:
     def at(self, path: str) -> list[Received]:
         return [request for request in self.received if request.path == path]
 
-    async def wait_for(self, path: str, count: int = 1, *, status: str | None = None, timeout_s: float = 10) -> list[Received]:
+    async def wait_for(
+        self, path: str, count: int = 1, *, status: str | None = None, timeout_s: float = 10
+    ) -> list[Received]:
         def enough() -> bool:
             found = self.at(path)
             return len(found) >= count and (status is None or any(f.form.get("CallStatus") == status for f in found))
@@ -88,6 +90,7 @@ class MediaServer:
     socket: web.WebSocketResponse | None = None
     stream_sid: str = ""
     close_code: int | None = None
+    started: asyncio.Event = field(default_factory=asyncio.Event)
     finished: asyncio.Event = field(default_factory=asyncio.Event)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -109,6 +112,7 @@ class MediaServer:
             self.messages.append(event)
             if event["event"] == "start":
                 self.stream_sid = event["start"]["streamSid"]
+                self.started.set()
                 talking = asyncio.create_task(talk())
             async with self.changed:
                 self.changed.notify_all()
@@ -187,12 +191,10 @@ class Lab:
         return witness
 
     async def until_over(self, sid: str, timeout_s: float = 15) -> dict[str, Any]:
-        """Wait for the end of a call and for everything that follows it; its witness record."""
+        """Wait for the end of a call; its witness record."""
         call = self.simulator.exchange.calls.by_sid[sid]
         async with asyncio.timeout(timeout_s):
-            await call.over.wait()
-            while call.is_live:
-                await asyncio.sleep(0)
+            await call.finished.wait()
         return await self.witness(sid)
 
 

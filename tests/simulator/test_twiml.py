@@ -26,6 +26,10 @@ VERBS = {
     "<Stop><Recording/></Stop>": [twiml.StopRecording()],
 }
 
+LONG_PARAMETER = (
+    f'<Response><Connect><Stream url="wss://h"><Parameter name="a" value="{"x" * 499}"/></Stream></Connect></Response>'
+)
+
 ERRORS = {
     "not xml": 12100,
     "<Response>": 12100,
@@ -37,7 +41,7 @@ ERRORS = {
     "<Response><Connect><Say>a</Say></Connect></Response>": 12200,
     '<Response><Pause length="long"/></Response>': 12200,
     '<Response><Redirect method="PUT">/a</Redirect></Response>': 12200,
-    f'<Response><Connect><Stream url="wss://h"><Parameter name="a" value="{"x" * 499}"/></Stream></Connect></Response>': 31920,
+    LONG_PARAMETER: 31920,
 }
 
 

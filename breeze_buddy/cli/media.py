@@ -1,9 +1,9 @@
 """The media server process: the server of `breeze_buddy.media` with the database and Temporal behind it."""
 
+from breeze_buddy.activities.clients import connect
 from breeze_buddy.activities.signals import Signals
-from breeze_buddy.cli.call_directory import StoredCalls
-from breeze_buddy.cli.worker import connect
 from breeze_buddy.media import server
+from breeze_buddy.media.stored_calls import StoredCalls
 from breeze_buddy.settings import Settings
 from breeze_buddy.store.database import Database
 from breeze_buddy.store.migrate import check_current
@@ -15,7 +15,7 @@ async def serve(settings: Settings) -> None:
     try:
         await check_current(database)
         signals = Signals(await connect(settings), settings.temporal_task_queue)
-        directory = StoredCalls(database, signals, stream_secret=settings.stream_secret)
+        directory = StoredCalls(database, signals, settings.stream_secret)
         await server.serve(settings, directory)
     finally:
         await database.close()

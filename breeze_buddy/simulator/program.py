@@ -19,7 +19,7 @@ from breeze_buddy.simulator.speech import ANNOUNCER, Speech
 from breeze_buddy.simulator.webhooks import Webhooks
 
 TRIAL_PREFIX = "This call comes from a trial account."
-APPLICATION_ERROR = "An application error has occurred. Goodbye."
+APPLICATION_ERROR = "An application error has occurred."
 FETCH_FAILED = 11200
 PLAY_FAILED = 11200
 PLAY_INVALID = 12300

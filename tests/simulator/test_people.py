@@ -20,7 +20,7 @@ def did(witness):
 def converse(start, media, stream):
     """Calls a person with an agent that says a tone for each of ``turns`` and waits ``between_s`` after each."""
 
-    async def run(person, turns=1, between_s=1.6, hold=False, tone_s=0.4, **parameters):
+    async def run(person, turns=1, between_s=1.2, hold=False, tone_s=0.4, **parameters):
         lab = await start([{"phone": PHONE, "ring_s": 0, "patience_s": 0.3, "max_call_s": 20} | person])
 
         async def talk(server):
@@ -165,8 +165,13 @@ def test_a_scenario_file_is_read_back(tmp_path, suffix):
 
 @pytest.mark.parametrize(
     "content",
-    ["[", '[{"phone": "0123"}]', '[{"phone": "+14155551111", "behavior": "busy"}]', '{"persons": []}']
-    + ['[{"phone": "+14155551111", "script": [{"say": "a", "press": "1"}]}]'],
+    [
+        "[",
+        '[{"phone": "0123"}]',
+        '[{"phone": "+14155551111", "behavior": "busy"}]',
+        '{"persons": []}',
+        '[{"phone": "+14155551111", "script": [{"say": "a", "press": "1"}]}]',
+    ],
 )
 def test_a_wrong_scenario_says_which_file_and_what(tmp_path, content):
     path = tmp_path / "people.json"

@@ -8,7 +8,7 @@ from breeze_buddy.activities.signals import Signals
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.messages import Standing
 from breeze_buddy.store import attempts, backlog, leads
-from breeze_buddy.store.database import Database, utc_now
+from breeze_buddy.store.database import Database
 
 
 class BacklogActivities:
@@ -23,7 +23,7 @@ class BacklogActivities:
     async def rejoin_backlog(self, lead_id: str) -> Standing:
         """The cooldown is over: RETRY to BACKLOG, and a line at once if one is free."""
         async with self._database.write() as tx:
-            await backlog.rejoin(tx, lead_id, now=utc_now())
+            await backlog.rejoin(tx, lead_id, now=self._database.now())
         await self._dispatcher.dispatch()
         async with self._database.read() as tx:
             return await attempts.standing_of(tx, lead_id)
@@ -32,7 +32,7 @@ class BacklogActivities:
     async def withdraw_lead(self, lead_id: str, reason: str) -> Standing:
         """Finish a lead that was cancelled while no call was on."""
         async with self._database.write() as tx:
-            standing = await attempts.withdraw(tx, lead_id, now=utc_now(), reason=reason)
+            standing = await attempts.withdraw(tx, lead_id, now=self._database.now(), reason=reason)
             lead = await leads.get(tx, lead_id)
         if standing.status is LeadStatus.FINISHED:
             await tell_campaign(self._database, self._signals, lead.campaign_id)

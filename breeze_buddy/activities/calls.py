@@ -8,7 +8,7 @@ from breeze_buddy.domain import messages
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.messages import AttemptEnd, CallEvent
 from breeze_buddy.store import attempts, campaigns
-from breeze_buddy.store.database import Database, utc_now
+from breeze_buddy.store.database import Database
 
 # A campaign's workflow hears of its progress at each twentieth of its leads, not at each lead.
 _PROGRESS_STEPS = 20
@@ -30,7 +30,7 @@ class CallActivities:
         """
         async with self._database.write() as tx:
             end, campaign_id = await attempts.finish_attempt(
-                tx, event.call_id, now=utc_now(), wait_for_conversation=wait_for_conversation
+                tx, event.call_id, now=self._database.now(), wait_for_conversation=wait_for_conversation
             )
         await self._dispatcher.dispatch()
         if end.status is LeadStatus.FINISHED:

@@ -16,7 +16,7 @@ from breeze_buddy.domain.campaign import CampaignProgress, CampaignStatus
 from breeze_buddy.domain.errors import DomainError
 from breeze_buddy.domain.messages import CampaignStart, CancelRequest, Enrolled, PrimeResult
 from breeze_buddy.store import campaigns, cancelling
-from breeze_buddy.store.database import Database, utc_now
+from breeze_buddy.store.database import Database
 from breeze_buddy.store.errors import StoreError
 
 
@@ -61,7 +61,7 @@ class CampaignActivities:
         `given` is the workflow's input as it came, so that a malformed one fails the workflow with a sentence.
         """
         info = activity.info()
-        now = utc_now()
+        now = self._database.now()
         try:
             start = CampaignStart.model_validate(given)
             async with self._database.write() as tx:
@@ -94,7 +94,7 @@ class CampaignActivities:
     async def prime_campaign(self, campaign_id: str) -> PrimeResult:
         """Give free lines to due leads, and say how the campaign stands."""
         granted = await self._dispatcher.dispatch(campaign_id)
-        now = utc_now()
+        now = self._database.now()
         async with self._database.read() as tx:
             campaign = await campaigns.get(tx, campaign_id)
             return PrimeResult(
@@ -109,7 +109,7 @@ class CampaignActivities:
     async def read_progress(self, campaign_id: str) -> CampaignProgress:
         """Counts of leads by status and outcome, and of live calls."""
         async with self._database.read() as tx:
-            return await campaigns.progress(tx, campaign_id, now=utc_now())
+            return await campaigns.progress(tx, campaign_id, now=self._database.now())
 
     @activity.defn
     async def set_campaign_status(self, wanted: StatusWanted) -> CampaignStatus:
@@ -117,7 +117,7 @@ class CampaignActivities:
         try:
             async with self._database.write() as tx:
                 campaign = await campaigns.set_status(
-                    tx, wanted.campaign_id, wanted.status, now=utc_now(), reason=wanted.reason
+                    tx, wanted.campaign_id, wanted.status, now=self._database.now(), reason=wanted.reason
                 )
         except DomainError as error:
             activity.logger.warning("%s", error)
@@ -128,7 +128,7 @@ class CampaignActivities:
     @activity.defn
     async def complete_campaign(self, campaign_id: str) -> CampaignProgress | None:
         """Mark a campaign without open leads as completed; None while it has some. A standing one stays RUNNING."""
-        now = utc_now()
+        now = self._database.now()
         async with self._database.write() as tx:
             campaign = await campaigns.get(tx, campaign_id, lock=True)
             if campaign.open_leads:
@@ -148,8 +148,10 @@ class CampaignActivities:
         """Cancel: leads that never had a line finish at once, the others are told, until all have finished."""
         request, campaign_id = wanted.request, wanted.campaign_id
         async with self._database.write() as tx:
-            await campaigns.set_status(tx, campaign_id, CampaignStatus.CANCELLED, now=utc_now(), reason=request.reason)
-            await cancelling.cancel_campaign_leads(tx, campaign_id, hang_up=request.hang_up, now=utc_now())
+            await campaigns.set_status(
+                tx, campaign_id, CampaignStatus.CANCELLED, now=self._database.now(), reason=request.reason
+            )
+            await cancelling.cancel_campaign_leads(tx, campaign_id, hang_up=request.hang_up, now=self._database.now())
         pause_s = 0.2
         while True:
             activity.heartbeat()
@@ -162,7 +164,7 @@ class CampaignActivities:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, 15)
         async with self._database.read() as tx:
-            return await campaigns.progress(tx, campaign_id, now=utc_now())
+            return await campaigns.progress(tx, campaign_id, now=self._database.now())
 
 
 async def tell_cancelled(database: Database, signals: Signals, lead_id: str, *, hang_up: bool, reason: str) -> None:
@@ -170,4 +172,4 @@ async def tell_cancelled(database: Database, signals: Signals, lead_id: str, *, 
     if await signals.to_lead(lead_id, messages.CANCEL, CancelRequest(hang_up=hang_up, reason=reason)):
         return
     async with database.write() as tx:
-        await cancelling.withdraw_orphan(tx, lead_id, now=utc_now(), reason=reason)
+        await cancelling.withdraw_orphan(tx, lead_id, now=database.now(), reason=reason)

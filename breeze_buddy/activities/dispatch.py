@@ -11,7 +11,7 @@ import logging
 from breeze_buddy.activities.signals import Signals, Unreachable
 from breeze_buddy.store import backlog
 from breeze_buddy.store.backlog import Granted
-from breeze_buddy.store.database import Database, utc_now
+from breeze_buddy.store.database import Database
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Dispatcher:
     async def dispatch(self, campaign_id: str | None = None) -> int:
         """Lease every line that a due lead can use, of one campaign or of all; returns how many."""
         async with self._database.write() as tx:
-            granted = await backlog.grant_lines(tx, now=utc_now(), campaign_id=campaign_id)
+            granted = await backlog.grant_lines(tx, now=self._database.now(), campaign_id=campaign_id)
         await self.send(granted)
         return len(granted)
 

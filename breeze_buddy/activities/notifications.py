@@ -19,7 +19,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from breeze_buddy.store import campaigns, leads, overview, templates
-from breeze_buddy.store.database import Database, utc_now
+from breeze_buddy.store.database import Database
 
 SIGNATURE_HEADER = "X-Breeze-Signature"
 _TIMEOUT = aiohttp.ClientTimeout(total=15)
@@ -88,7 +88,7 @@ class NotificationActivities:
         if url is None:
             return 0
         body = json.dumps(report, default=str, separators=(",", ":")).encode()
-        signature = sign(body, secret=self._policy.secret, unix_s=int(utc_now().timestamp()))
+        signature = sign(body, secret=self._policy.secret, unix_s=int(self._database.now().timestamp()))
         headers = {"Content-Type": "application/json", SIGNATURE_HEADER: signature}
         resolver = None if self._policy.allow_private else PublicResolver()
         try:

@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 from breeze_buddy.domain.messages import CallEvent
 from breeze_buddy.domain.recording import RecordingStatus
 from breeze_buddy.store import attempts, recordings
-from breeze_buddy.store.database import Database, utc_now
+from breeze_buddy.store.database import Database
 from breeze_buddy.store.recordings import Recording
 from breeze_buddy.telephony.client import Twilio
 
@@ -93,7 +93,7 @@ class RecordingActivities:
     async def _copy(self, recording: Recording) -> None:
         if recording.stored_as is not None:
             return
-        now = utc_now()
+        now = self._database.now()
         path = f"{now:%Y/%m/%d}/{recording.call_id}-{recording.sid}.wav"
 
         async def chunks() -> AsyncIterator[bytes]:

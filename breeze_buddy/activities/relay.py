@@ -13,7 +13,7 @@ from breeze_buddy.activities.dispatch import Dispatcher
 from breeze_buddy.activities.signals import Signals, Unreachable
 from breeze_buddy.store import backlog, callbacks, cancelling
 from breeze_buddy.store.callbacks import Delivery
-from breeze_buddy.store.database import Database, utc_now
+from breeze_buddy.store.database import Database
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ async def deliver(database: Database, signals: Signals, delivery: Delivery) -> N
     if not await signals.to_lead(delivery.lead_id, delivery.signal, delivery.event):
         logger.info("no workflow waits for %s", delivery.signal, extra={"lead_id": delivery.lead_id})
     async with database.write() as tx:
-        await callbacks.mark_delivered(tx, delivery.callback_id, now=utc_now())
+        await callbacks.mark_delivered(tx, delivery.callback_id, now=database.now())
 
 
 class Relay:
@@ -54,7 +54,7 @@ class Relay:
 
     async def pass_once(self) -> int:
         """Deliver what is due; returns how much."""
-        now = utc_now()
+        now = self._database.now()
         async with self._database.read() as tx:
             grants = await backlog.unaccepted_grants(tx, older_than=now - _PATIENCE)
             waiting = await callbacks.undelivered(tx, older_than=now - _PATIENCE)

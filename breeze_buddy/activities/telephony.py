@@ -17,7 +17,7 @@ from breeze_buddy.domain.call import CallFacts, CallStatus, FailureClass
 from breeze_buddy.domain.messages import CallEvent, DialResult, Grant, Waits
 from breeze_buddy.store import attempts
 from breeze_buddy.store.attempts import Accepted, AlreadyDialled, DialOrder, Unclear, Unusable
-from breeze_buddy.store.database import Database, utc_now
+from breeze_buddy.store.database import Database
 from breeze_buddy.telephony.client import AnswerUrl, PlaceCall, Twilio, Twiml
 from breeze_buddy.telephony.errors import NotFound, TelephonyError
 
@@ -76,7 +76,7 @@ class TelephonyActivities:
     async def dial(self, grant: Grant) -> DialResult:
         """Accept the grant, check that the lead may be called now, note the intent, and call."""
         async with self._database.write() as tx:
-            answer = await attempts.accept_grant(tx, grant.call_id, now=utc_now())
+            answer = await attempts.accept_grant(tx, grant.call_id, now=self._database.now())
         match answer:
             case Unusable(standing, reason):
                 return DialResult(kind="unusable", standing=standing, reason=reason)
@@ -93,7 +93,7 @@ class TelephonyActivities:
         except TelephonyError as error:
             return await self._not_placed(order, error)
         async with self._database.write() as tx:
-            await attempts.record_dialled(tx, order.call_id, sid, now=utc_now())
+            await attempts.record_dialled(tx, order.call_id, sid, now=self._database.now())
         return self._result("dialled", order)
 
     async def _not_placed(self, order: DialOrder, error: TelephonyError) -> DialResult:
@@ -124,7 +124,7 @@ class TelephonyActivities:
             ours = sorted((call for call in found if call.sid not in taken), key=lambda call: call.created_at)
             if not ours:
                 return False
-            await attempts.record_dialled(tx, event.call_id, ours[0].sid, now=utc_now())
+            await attempts.record_dialled(tx, event.call_id, ours[0].sid, now=self._database.now())
             await attempts.record_facts(tx, event.call_id, ours[0].facts)
         return True
 

@@ -17,7 +17,6 @@ from breeze_buddy.domain.campaign import Campaign, CampaignDefinition, CampaignP
 from breeze_buddy.domain.lead import Lead, LeadInput, LeadStatus
 from breeze_buddy.domain.messages import CancelRequest
 from breeze_buddy.store import campaigns, leads, templates
-from breeze_buddy.store.database import utc_now
 
 router = APIRouter(prefix="/campaigns", tags=["campaigns"])
 
@@ -60,7 +59,9 @@ class LeadPage(BaseModel):
 async def create(context: AContext, definition: CampaignDefinition) -> CreatedCampaign:
     """Create a campaign with its leads; it dials once it is started. The same request_id gives the same campaign."""
     async with context.database.write() as tx:
-        made = await enrol(tx, definition, default_number=context.settings.twilio_phone_number, now=utc_now())
+        made = await enrol(
+            tx, definition, default_number=context.settings.twilio_phone_number, now=context.database.now()
+        )
     return CreatedCampaign(
         campaign=made.campaign,
         accepted=made.accepted,
@@ -109,7 +110,7 @@ async def resume(context: AContext, campaign_id: str) -> Campaign:
 
 async def _run(context: Context, campaign_id: str, *, signal: str | None) -> Campaign:
     async with context.database.write() as tx:
-        campaign = await campaigns.set_status(tx, campaign_id, CampaignStatus.RUNNING, now=utc_now())
+        campaign = await campaigns.set_status(tx, campaign_id, CampaignStatus.RUNNING, now=context.database.now())
     await wake(context, campaign, signal=signal)
     return campaign
 
@@ -119,7 +120,7 @@ async def pause(context: AContext, campaign_id: str) -> Campaign:
     """No new dials; live calls go on."""
     async with context.database.write() as tx:
         campaign = await campaigns.set_status(
-            tx, campaign_id, CampaignStatus.PAUSED, now=utc_now(), reason="paused by request"
+            tx, campaign_id, CampaignStatus.PAUSED, now=context.database.now(), reason="paused by request"
         )
     if campaign.workflow_id is not None:
         await context.signals.to_workflow(campaign.workflow_id, messages.PAUSE)
@@ -134,7 +135,7 @@ async def cancel(
     wanted = request or CancelRequest()
     async with context.database.write() as tx:
         campaign = await campaigns.set_status(
-            tx, campaign_id, CampaignStatus.CANCELLED, now=utc_now(), reason=wanted.reason
+            tx, campaign_id, CampaignStatus.CANCELLED, now=context.database.now(), reason=wanted.reason
         )
     await wake(context, campaign, signal=messages.CANCEL, payload=wanted)
     return campaign
@@ -157,7 +158,7 @@ async def wake(context: Context, campaign: Campaign, *, signal: str | None, payl
 async def progress(context: AContext, campaign_id: str) -> CampaignProgress:
     """Leads by status and outcome, and live calls, as of now."""
     async with context.database.read() as tx:
-        return await campaigns.progress(tx, campaign_id, now=utc_now())
+        return await campaigns.progress(tx, campaign_id, now=context.database.now())
 
 
 @router.get("/{campaign_id}/leads")
@@ -215,7 +216,7 @@ async def add_leads(context: AContext, campaign_id: str, request: Request) -> Ac
     async with context.database.write() as tx:
         campaign = await campaigns.get(tx, campaign_id)
         template = (await templates.get(tx, campaign.template_id)).template
-        now = utc_now()
+        now = context.database.now()
         checked = check_leads(template, [lead for _, lead in upload.given], now=now)
         added = await leads.add(tx, campaign_id, checked.ready, now=now)
         campaign = await campaigns.get(tx, campaign_id)

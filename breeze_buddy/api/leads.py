@@ -15,7 +15,6 @@ from breeze_buddy.domain.lead import Lead, LeadInput, LeadStatus
 from breeze_buddy.domain.messages import CancelRequest
 from breeze_buddy.domain.phone import E164
 from breeze_buddy.store import cancelling, leads, overview, templates
-from breeze_buddy.store.database import utc_now
 from breeze_buddy.store.overview import CallView
 
 router = APIRouter(prefix="/leads", tags=["leads"])
@@ -60,7 +59,7 @@ class LeadView(Lead):
 )
 async def push(context: AContext, response: Response, pushed: LeadPush) -> Lead:
     """Push one lead. With a free line it is dialled at once."""
-    now = utc_now()
+    now = context.database.now()
     async with context.database.write() as tx:
         if pushed.template_id is not None:
             stored = await templates.get(tx, pushed.template_id)
@@ -116,7 +115,7 @@ async def cancel(context: AContext, lead_id: str, request: Annotated[CancelReque
     """No more calls to this lead. A live call is hung up unless hang_up is false."""
     wanted = request or CancelRequest()
     async with context.database.write() as tx:
-        tell = await cancelling.cancel_lead(tx, lead_id, hang_up=wanted.hang_up, now=utc_now())
+        tell = await cancelling.cancel_lead(tx, lead_id, hang_up=wanted.hang_up, now=context.database.now())
         lead = await leads.get(tx, lead_id)
     if tell:
         await tell_cancelled(context.database, context.signals, lead_id, hang_up=wanted.hang_up, reason=wanted.reason)

@@ -5,7 +5,6 @@ from fastapi import APIRouter, status
 from breeze_buddy.api.context import AContext
 from breeze_buddy.domain.number import Number, NumberInput, NumberUpdate
 from breeze_buddy.store import numbers
-from breeze_buddy.store.database import utc_now
 
 router = APIRouter(prefix="/numbers", tags=["numbers"])
 
@@ -14,7 +13,7 @@ router = APIRouter(prefix="/numbers", tags=["numbers"])
 async def create(context: AContext, number: NumberInput) -> Number:
     """Register a number that the Twilio account owns. 409 when it is registered."""
     async with context.database.write() as tx:
-        return await numbers.create(tx, number, now=utc_now())
+        return await numbers.create(tx, number, now=context.database.now())
 
 
 @router.get("")

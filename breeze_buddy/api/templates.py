@@ -5,7 +5,6 @@ from fastapi import APIRouter, status
 from breeze_buddy.api.context import AContext
 from breeze_buddy.domain.template import StoredTemplate, Template
 from breeze_buddy.store import templates
-from breeze_buddy.store.database import utc_now
 
 router = APIRouter(prefix="/templates", tags=["templates"])
 
@@ -14,7 +13,7 @@ router = APIRouter(prefix="/templates", tags=["templates"])
 async def create(context: AContext, template: Template) -> StoredTemplate:
     """Register a template. 409 when the name is taken."""
     async with context.database.write() as tx:
-        return await templates.create(tx, template, now=utc_now())
+        return await templates.create(tx, template, now=context.database.now())
 
 
 @router.get("")
@@ -34,4 +33,4 @@ async def read(context: AContext, template_id: str) -> StoredTemplate:
 async def replace(context: AContext, template_id: str, template: Template) -> StoredTemplate:
     """Put a new text in the place of the old one; calls placed from now on use it."""
     async with context.database.write() as tx:
-        return await templates.replace(tx, template_id, template, now=utc_now())
+        return await templates.replace(tx, template_id, template, now=context.database.now())

@@ -18,7 +18,7 @@ from breeze_buddy.api.context import AContext, Context
 from breeze_buddy.store import callbacks, conversations
 from breeze_buddy.store.callbacks import Delivery, Received
 from breeze_buddy.store.conversations import StreamStanding
-from breeze_buddy.store.database import Transaction, utc_now
+from breeze_buddy.store.database import Transaction
 from breeze_buddy.telephony import twiml
 from breeze_buddy.telephony.callbacks import (
     AmdCallback,
@@ -66,7 +66,7 @@ Take = Callable[[Transaction, Received], Awaitable[Delivery | None]]
 async def _take(context: Context, kind: str, call_id: str, signed: Signed, take: Take) -> Response:
     """Write a callback, then tell the workflow whose course it changes."""
     key = dedupe_key(signed.pairs, signed.idempotency_token)
-    received = Received(kind, f"{kind}:{key}", call_id, signed.form, utc_now())
+    received = Received(kind, f"{kind}:{key}", call_id, signed.form, context.database.now())
     async with context.database.write() as tx:
         delivery = await take(tx, received)
     if delivery is not None:
@@ -161,7 +161,7 @@ async def _connect(context: Context, call_id: str, stream_url: str) -> Response:
         stream_url,
         call_id=call_id,
         lead_id=standing.lead_id,
-        now=utc_now(),
+        now=context.database.now(),
         pause_s=max(standing.streams - 1, 0),
     )
     return _twiml(text)

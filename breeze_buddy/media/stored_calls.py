@@ -8,7 +8,7 @@ from breeze_buddy.domain.messages import CONVERSATION_REPORTED, CallEvent
 from breeze_buddy.domain.stream_token import InvalidStreamToken, StreamToken
 from breeze_buddy.media.directory import StreamCall, StreamRefused
 from breeze_buddy.store import conversations
-from breeze_buddy.store.database import Database, utc_now
+from breeze_buddy.store.database import Database
 from breeze_buddy.store.errors import StoreError
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ class StoredCalls:
 
     async def claim(self, *, token: str, call_sid: str, stream_sid: str) -> StreamCall:
         """Take the token, once. Raises StreamRefused."""
-        now = utc_now()
+        now = self._database.now()
         try:
             read = StreamToken.read(token, secret=self._secret, now=now)
             async with self._database.write() as tx:
@@ -49,12 +49,12 @@ class StoredCalls:
     async def save(self, call_id: str, state: ConversationState) -> None:
         """Remember where the conversation stands."""
         async with self._database.write() as tx:
-            await conversations.save_state(tx, call_id, state, now=utc_now())
+            await conversations.save_state(tx, call_id, state, now=self._database.now())
 
     async def report(self, report: ConversationReport) -> None:
         """Store the conversation; signal the lead when its call has ended, for then it may wait for this."""
         async with self._database.write() as tx:
-            reported = await conversations.save_report(tx, report, now=utc_now())
+            reported = await conversations.save_report(tx, report, now=self._database.now())
         if not reported.awaited:
             return
         try:

@@ -4,7 +4,7 @@ A write on SQLite takes the write lock at once (`BEGIN IMMEDIATE`) and waits for
 processes on one file queue up instead of failing half-way.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -33,8 +33,12 @@ def utc_now() -> datetime:
 class Database:
     """One process's pool of connections. Make one, pass it around, `close` it at the end."""
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
-        """Raises DatabaseUrlError unless `url` names SQLite (aiosqlite) or PostgreSQL (asyncpg)."""
+    def __init__(self, url: str, *, pool_size: int = 10, clock: Callable[[], datetime] = utc_now) -> None:
+        """`clock` gives the aware time that everything in the store is dated by.
+
+        Raises DatabaseUrlError unless `url` names SQLite (aiosqlite) or PostgreSQL (asyncpg).
+        """
+        self.now = clock
         self.url = async_url(url)
         self._engine = _engine(self.url, pool_size)
         self.is_sqlite = self._engine.dialect.name == "sqlite"

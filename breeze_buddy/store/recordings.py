@@ -24,12 +24,14 @@ class Recording:
     size_bytes: int | None
 
 
+_KNOWN = {str(status): status for status in RecordingStatus}
+
+
 def _recording(row: Row[Any]) -> Recording:
-    known = row.status in RecordingStatus
     return Recording(
         sid=row.sid,
         call_id=row.call_id,
-        status=RecordingStatus(row.status) if known else None,
+        status=_KNOWN.get(row.status),
         duration_s=row.duration_s,
         channels=row.channels,
         stored_as=row.stored_as,
@@ -55,7 +57,8 @@ async def note(tx: Transaction, call_id: str, facts: RecordingFacts) -> None:
     if there is None:
         await tx.execute(insert(recordings).values(sid=facts.sid, call_id=call_id, **{"status": "unknown", **values}))
         return
-    if there.status in RecordingStatus and RecordingStatus(there.status).is_final:
+    known = _KNOWN.get(there.status)
+    if known is not None and known.is_final:
         values.pop("status", None)
     if values:
         await tx.execute(update(recordings).where(recordings.c.sid == facts.sid).values(**values))

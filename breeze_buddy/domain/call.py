@@ -127,12 +127,12 @@ class CallFacts:
             error_code=_largest(self.error_code, other.error_code),
         )
 
-    def _place(self) -> tuple[bool, int, int]:
+    def _place(self) -> tuple[int, int, int]:
         if self.status is None:
-            return (False, self.sequence, -1)
+            return (0, self.sequence, -1)
         if self.status.is_terminal:
-            return (True, self.sequence, _ORDER[self.status])
-        return (False, _ORDER[self.status], self.sequence)
+            return (2, self.sequence, _ORDER[self.status])
+        return (1, _ORDER[self.status], self.sequence)
 
     def changes(self, before: "CallFacts") -> dict[str, object]:
         """The fields in which these facts differ from `before`, for a write that touches no more."""

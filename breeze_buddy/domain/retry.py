@@ -83,7 +83,8 @@ def next_step(
 
     last = attempts[-1]
     if cancelled or last.cancelled_by_us:
-        return Finish(outcome_of(attempts, cancelled=cancelled))
+        # An attempt that does not count says nothing of itself: then it is the cancelling that decides.
+        return Finish(outcome_of(attempts, cancelled=cancelled or not last.counts))
     if not last.counts:
         unused = sum(1 for attempt in attempts if not attempt.counts)
         back_off = min(FIRST_BACKOFF * 2 ** min(unused - 1, 16), LONGEST_BACKOFF)

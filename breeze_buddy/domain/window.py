@@ -1,6 +1,7 @@
 """The calling window: at which hours of which days a lead may be called, in the lead's own time zone."""
 
-from datetime import date, datetime, time, timedelta, tzinfo
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -30,7 +31,8 @@ class CallingWindow(BaseModel):
     """Hours of the day, from `start` up to but not including `end`, on `days`, in the zone of the lead.
 
     `end` before `start` means a window that runs over midnight and belongs to the day it starts on;
-    equal ends mean the whole day.
+    equal ends mean the whole day. Where clocks are put forward or back, it is what they show that counts:
+    an hour that is skipped is not made up for, one that comes twice is open twice.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,25 +52,57 @@ class CallingWindow(BaseModel):
         return self
 
     def is_open(self, at: datetime, lead_zone: tzinfo | None = None) -> bool:
-        """Whether a lead in `lead_zone` may be called at the aware time `at`."""
+        """Whether a lead in `lead_zone` may be called at the aware time `at`: what the lead's own clock says."""
         local = at.astimezone(lead_zone or zone(self.time_zone))
-        return any(
-            start <= at < end for start, end in (self._on(local.date(), local.tzinfo, back) for back in (0, 1)) if start
-        )
+        clock = local.time()
+        today = self._starts_on(local.date())
+        if self.start < self.end:
+            return today and self.start <= clock < self.end
+        yesterday = self._starts_on(local.date() - timedelta(days=1))
+        return (today and clock >= self.start) or (yesterday and clock < self.end)
 
     def next_open(self, at: datetime, lead_zone: tzinfo | None = None) -> datetime:
         """`at` itself while the window is open, otherwise the next moment at which it opens (aware, UTC)."""
         if self.is_open(at, lead_zone):
             return at
-        local = at.astimezone(lead_zone or zone(self.time_zone))
-        starts = (self._on(local.date(), local.tzinfo, -ahead)[0] for ahead in range(9))
-        return next(start for start in starts if start is not None and start > at)
+        tz = lead_zone or zone(self.time_zone)
+        return min(
+            moment
+            for moment in (*self._starts(at, tz), *_clock_changes(at, tz))
+            if moment > at and self.is_open(moment, tz)
+        )
 
-    def _on(self, today: date, tz: tzinfo | None, days_back: int) -> tuple[datetime | None, datetime]:
-        """Start and end of the window that begins `days_back` days before `today`; (None, …) if none does."""
-        utc = ZoneInfo("UTC")
-        day = today - timedelta(days=days_back)
-        opens = datetime.combine(day, self.start, tz)
-        closes = datetime.combine(day + timedelta(days=self.end <= self.start), self.end, tz)
-        start = opens.astimezone(utc) if WEEKDAYS[day.weekday()] in self.days else None
-        return start, closes.astimezone(utc)
+    def _starts_on(self, day: date) -> bool:
+        return WEEKDAYS[day.weekday()] in self.days
+
+    def _starts(self, at: datetime, tz: tzinfo) -> Iterator[datetime]:
+        """Every time in the next days at which a clock in `tz` shows the start; twice when it shows it twice."""
+        today = at.astimezone(tz).date()
+        for ahead in range(_LOOK_AHEAD_DAYS):
+            starts = datetime.combine(today + timedelta(days=ahead), self.start, tz)
+            yield starts.astimezone(UTC)
+            yield starts.replace(fold=1).astimezone(UTC)
+
+
+# A weekly window can fall into the hour that a clock skips; then it is the one a week later.
+_LOOK_AHEAD_DAYS = 16
+
+
+def _clock_changes(at: datetime, tz: tzinfo) -> Iterator[datetime]:
+    """The moments in the next days, to the second, at which clocks in `tz` are put forward or back."""
+
+    def offset(moment: datetime) -> timedelta | None:
+        return moment.astimezone(tz).utcoffset()
+
+    first = at.astimezone(UTC).replace(microsecond=0)
+    for ahead in range(_LOOK_AHEAD_DAYS):
+        before, after = first + timedelta(days=ahead), first + timedelta(days=ahead + 1)
+        if offset(before) == offset(after):
+            continue
+        while after - before > timedelta(seconds=1):
+            middle = before + timedelta(seconds=(after - before) // timedelta(seconds=2))
+            if offset(middle) == offset(before):
+                before = middle
+            else:
+                after = middle
+        yield after

@@ -1,0 +1,151 @@
+"""Calling hours by the lead's own clock, over midnight and in the nights when clocks change."""
+
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from breeze_buddy.domain.window import WEEKDAYS, CallingWindow
+
+ZONES = [
+    "UTC",
+    "Asia/Kolkata",
+    "America/New_York",
+    "Europe/Berlin",
+    "Australia/Lord_Howe",
+    "Pacific/Apia",
+    "Africa/Cairo",
+]
+NEW_YORK = ZoneInfo("America/New_York")
+QUARTER = timedelta(minutes=15)
+
+clock_times = st.builds(time, st.integers(0, 23), st.sampled_from([0, 15, 30, 59]))
+days = st.sets(st.sampled_from(WEEKDAYS), min_size=1).map(lambda kept: tuple(sorted(kept)))
+windows = st.builds(CallingWindow, start=clock_times, end=clock_times, days=days, time_zone=st.sampled_from(ZONES))
+anytime = st.integers(0, 2 * 366 * 86_400).map(lambda s: datetime(2025, 1, 1, tzinfo=UTC) + timedelta(seconds=s))
+lead_zones = st.none() | st.sampled_from(ZONES).map(ZoneInfo)
+
+
+def utc(text):
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def clock_says_open(window, at, tz):
+    """The rule in words: the clock on the lead's wall, and the day on which the window began."""
+    local = at.astimezone(tz)
+    minute, start, end = (t.hour * 60 + t.minute for t in (local.time(), window.start, window.end))
+    began_today = WEEKDAYS[local.weekday()] in window.days
+    began_yesterday = WEEKDAYS[(local.weekday() - 1) % 7] in window.days
+    if start < end:
+        return began_today and start <= minute < end
+    return (minute >= start and began_today) or (minute < end and began_yesterday)
+
+
+@given(windows, anytime, lead_zones)
+def test_a_window_is_open_when_the_leads_clock_says_so(window, at, lead_zone):
+    tz = lead_zone or ZoneInfo(window.time_zone)
+    assert window.is_open(at, lead_zone) == clock_says_open(window, at, tz)
+
+
+@given(windows, anytime, lead_zones, st.lists(st.floats(0, 1, exclude_max=True), max_size=20))
+def test_the_next_opening_is_open_and_nothing_before_it_is(window, at, lead_zone, samples):
+    opens = window.next_open(at, lead_zone)
+    assert opens.utcoffset() is not None
+    assert at <= opens <= at + timedelta(days=15)
+    assert window.is_open(opens, lead_zone)
+    before = [at + (opens - at) * share for share in samples] + [opens - timedelta(seconds=1)]
+    assert not any(window.is_open(moment, lead_zone) for moment in before if at <= moment < opens)
+
+
+@given(windows, anytime, lead_zones)
+def test_an_open_window_is_not_waited_for(window, at, lead_zone):
+    assert (window.next_open(at, lead_zone) == at) == window.is_open(at, lead_zone)
+
+
+NIGHTS = ["2026-03-08", "2026-11-01"]  # New York puts its clocks forward, and back
+
+
+@pytest.mark.parametrize("night", NIGHTS)
+@given(start=clock_times, end=clock_times)
+def test_every_quarter_of_an_hour_of_a_night_of_change_agrees_with_the_clock(night, start, end):
+    window = CallingWindow(start=start, end=end)
+    at = utc(night) - timedelta(hours=2)
+    quarters = [at + QUARTER * number for number in range(4 * 30)]
+    open_at = {quarter: clock_says_open(window, quarter, NEW_YORK) for quarter in quarters}
+    for quarter in quarters:
+        assert window.is_open(quarter, NEW_YORK) == open_at[quarter]
+    opens = window.next_open(at, NEW_YORK)
+    assert not any(is_open for quarter, is_open in open_at.items() if quarter < opens)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "asked", "opens"),
+    [
+        # Clocks go from 02:00 EST (07:00 UTC) to 03:00 EDT.
+        ("02:30", "21:00", "2026-03-08T05:00", "2026-03-08T07:00"),  # the skipped half hour is not waited for
+        ("02:10", "02:50", "2026-03-08T05:00", "2026-03-09T06:10"),  # a window that is skipped is not made up for
+        ("09:00", "21:00", "2026-03-08T02:00", "2026-03-08T13:00"),  # nine o'clock is nine o'clock
+        ("22:00", "02:30", "2026-03-08T06:59", "2026-03-08T06:59"),  # open until the clocks change
+        ("22:00", "02:30", "2026-03-08T07:00", "2026-03-09T02:00"),
+        # Clocks go from 02:00 EDT (06:00 UTC) back to 01:00 EST.
+        ("01:30", "01:45", "2026-11-01T05:45", "2026-11-01T06:30"),  # the half hour that comes twice
+        ("01:30", "01:45", "2026-11-01T06:45", "2026-11-02T06:30"),
+        ("00:30", "01:30", "2026-11-01T05:30", "2026-11-01T06:00"),  # open again when clocks go back
+        ("09:00", "21:00", "2026-11-01T04:00", "2026-11-01T14:00"),
+    ],
+)
+def test_clocks_that_change_in_new_york(start, end, asked, opens):
+    window = CallingWindow(start=time.fromisoformat(start), end=time.fromisoformat(end))
+    assert window.next_open(utc(asked), NEW_YORK) == utc(opens)
+
+
+def test_a_weekly_window_in_the_skipped_hour_is_the_one_a_week_later():
+    window = CallingWindow(start=time(2, 10), end=time(2, 50), days=("sun",))
+    assert window.next_open(utc("2026-03-02T00:00"), NEW_YORK) == utc("2026-03-15T06:10")
+
+
+def test_a_window_over_midnight_belongs_to_the_day_it_starts_on():
+    window = CallingWindow(start=time(22), end=time(2), days=("fri",))
+    friday, saturday, sunday = "2026-07-24", "2026-07-25", "2026-07-26"
+    assert not window.is_open(utc(f"{friday}T01:00"))
+    assert window.is_open(utc(f"{friday}T22:00"))
+    assert window.is_open(utc(f"{saturday}T01:59"))
+    assert not window.is_open(utc(f"{saturday}T02:00"))
+    assert not window.is_open(utc(f"{saturday}T23:00"))
+    assert not window.is_open(utc(f"{sunday}T01:00"))
+
+
+def test_equal_ends_are_the_whole_day():
+    window = CallingWindow(start=time(9), end=time(9), days=("fri",))
+    assert window.is_open(utc("2026-07-24T09:00"))
+    assert window.is_open(utc("2026-07-25T08:59"))
+    assert not window.is_open(utc("2026-07-25T09:00"))
+
+
+def test_leads_in_different_zones_are_called_in_their_own_morning():
+    window = CallingWindow(start=time(9), end=time(12))
+    at = utc("2026-07-21T00:00")
+    opens = {name: window.next_open(at, ZoneInfo(name)) for name in ("Asia/Kolkata", "Europe/Berlin", "UTC")}
+    assert opens == {
+        "Asia/Kolkata": utc("2026-07-21T03:30"),
+        "Europe/Berlin": utc("2026-07-21T07:00"),
+        "UTC": utc("2026-07-21T09:00"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"days": ["monday"]}, "mon, tue"),
+        ({"days": []}, "at least one day"),
+        ({"time_zone": "IST"}, "Asia/Kolkata"),
+        ({"time_zone": "../etc/passwd"}, "IANA"),
+        ({"start": "25:00"}, "hour"),
+    ],
+)
+def test_a_window_that_cannot_be_says_what_to_write(wrong, says):
+    with pytest.raises(ValidationError, match=says):
+        CallingWindow.model_validate(wrong)

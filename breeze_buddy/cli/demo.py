@@ -30,6 +30,7 @@ from breeze_buddy.settings import Settings
 
 DEFAULT_FOLDER = Path(".breeze/demo")
 NUMBERS = {"+12025550143": 4, "+12025550187": 4}  # how many channels each has
+_PLAIN_WIDTH = 100
 _LOOK_EVERY_S = 0.5
 _RECORDINGS_WAIT_S = 30.0
 
@@ -50,7 +51,7 @@ class DemoOptions:
 
 async def run_demo(settings: Settings, options: DemoOptions) -> int:
     """Exit code 0 when every lead ended as its person must, else 1."""
-    console = Console(soft_wrap=not sys.stdout.isatty())
+    console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH)
     folder = options.folder or DEFAULT_FOLDER
     with FolderLock(folder):
         if options.folder is None:
@@ -71,10 +72,10 @@ def _empty(folder: Path) -> None:
 def _ports(options: DemoOptions, console: Console) -> StackPorts:
     try:
         return choose_ports(options.port_base, any_free=options.any_free)
-    except PortTaken:
+    except PortTaken as taken:
         if options.port_base is not None or options.any_free:
             raise
-        console.print("Some of the usual ports are taken; the demo uses free ones.")
+        console.print(f"Using free ports: {str(taken).splitlines()[0]}", highlight=False)
         return free_ports()
 
 
@@ -89,13 +90,12 @@ async def _demonstrate(stack: Stack, options: DemoOptions, console: Console) -> 
             options.report.parent.mkdir(parents=True, exist_ok=True)
             options.report.write_text(report.model_dump_json(indent=2) + "\n")
         code = 0 if report.as_expected and len(report.leads) == len(people) else 1
+        print_places(stack)
         if options.keep:
-            console.print("The stack is left running; Ctrl-C stops it.")
-            print_places(stack)
+            console.print("All of it is left running; Ctrl-C stops it.")
             await _until_stopped(stack)
         else:
-            console.print(f"Everything is kept in {stack.plan.folder}; see it with:", highlight=False)
-            console.print(f"  breeze up --data {stack.plan.folder}", highlight=False)
+            console.print("Stopping; `breeze demo --keep` leaves it running.")
     return code
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
+from rich import box
 from rich.table import Table
 
 from breeze_buddy.cli.demo_expectations import EXPECTATIONS
@@ -92,17 +93,16 @@ def make_report(leads: Sequence[ReportedLead], *, people: int, wall_s: float) ->
 
 def table_of(report: DemoReport) -> Table:
     """One row a lead, for a person to read."""
-    table = Table(title=f"{len(report.leads)} leads, {report.totals['calls']} calls", title_justify="left")
-    for heading in ("phone", "person", "status", "outcome"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("attempts", justify="right")
-    table.add_column("duration", justify="right")
-    table.add_column("recording", justify="center")
-    table.add_column("", no_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for heading in ("", "phone", "person", "status", "outcome"):
+        table.add_column(heading, no_wrap=heading in ("phone", "status"))
+    for heading in ("attempts", "duration", "recording"):
+        table.add_column(heading, no_wrap=True, justify="right")
     for lead in report.leads:
         recordings = sum(call.recording is not None for call in lead.calls)
         duration_s = sum(call.duration_s or 0 for call in lead.calls)
         table.add_row(
+            "[red]✗[/]" if lead.unexpected else "[green]✓[/]",
             lead.phone,
             lead.person.replace("_", " "),
             lead.status,
@@ -110,6 +110,5 @@ def table_of(report: DemoReport) -> Table:
             str(lead.attempts),
             f"{duration_s} s" if duration_s else "",
             str(recordings) if recordings else "",
-            "[red]✗[/]" if lead.unexpected else "[green]✓[/]",
         )
     return table

@@ -16,7 +16,7 @@ from breeze_buddy.domain.phone import mask
 _PHONE = re.compile(r"(?:\+|%2[Bb])[1-9]\d{7,14}\b")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 # They say at INFO what our own lines say better.
-_TALKATIVE = ("alembic", "httpx", "httpcore", "twilio.http_client", "aiohttp.access", "asyncio")
+_TALKATIVE = ("alembic", "httpx", "picows", "httpcore", "twilio.http_client", "aiohttp.access", "asyncio")
 
 
 class LogFormat(StrEnum):

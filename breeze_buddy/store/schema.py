@@ -113,8 +113,8 @@ Index(
     "uq_campaigns_standing_template",
     campaigns.c.template_id,
     unique=True,
-    sqlite_where=campaigns.c.standing.is_(True),
-    postgresql_where=campaigns.c.standing.is_(True),
+    sqlite_where=text("standing"),
+    postgresql_where=text("standing"),
 )
 Index("ix_campaigns_created_at_id", campaigns.c.created_at, campaigns.c.id)
 
@@ -213,7 +213,8 @@ calls = Table(
 _unaccepted = text("progress = 'granted'")
 Index("ix_calls_unaccepted", calls.c.granted_at, sqlite_where=_unaccepted, postgresql_where=_unaccepted)
 _live = text("progress IN ('granted', 'intended', 'dialled')")
-Index("ix_calls_live_phone", calls.c.to_phone, sqlite_where=_live, postgresql_where=_live)
+# The last guard of "never two calls to one person at once".
+Index("uq_calls_live_phone", calls.c.to_phone, unique=True, sqlite_where=_live, postgresql_where=_live)
 
 lines = Table(
     "lines",

@@ -90,8 +90,8 @@ def upgrade() -> None:
             "uq_campaigns_standing_template",
             ["template_id"],
             unique=True,
-            sqlite_where=sa.text("standing IS 1"),
-            postgresql_where=sa.text("standing IS 1"),
+            sqlite_where=sa.text("standing"),
+            postgresql_where=sa.text("standing"),
         )
 
     op.create_table(
@@ -184,9 +184,9 @@ def upgrade() -> None:
     with op.batch_alter_table("calls", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_calls_lead_id"), ["lead_id"], unique=False)
         batch_op.create_index(
-            "ix_calls_live_phone",
+            "uq_calls_live_phone",
             ["to_phone"],
-            unique=False,
+            unique=True,
             sqlite_where=sa.text("progress IN ('granted', 'intended', 'dialled')"),
             postgresql_where=sa.text("progress IN ('granted', 'intended', 'dialled')"),
         )
@@ -296,7 +296,7 @@ def downgrade() -> None:
             postgresql_where=sa.text("progress = 'granted'"),
         )
         batch_op.drop_index(
-            "ix_calls_live_phone",
+            "uq_calls_live_phone",
             sqlite_where=sa.text("progress IN ('granted', 'intended', 'dialled')"),
             postgresql_where=sa.text("progress IN ('granted', 'intended', 'dialled')"),
         )
@@ -323,8 +323,8 @@ def downgrade() -> None:
     with op.batch_alter_table("campaigns", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_campaigns_standing_template",
-            sqlite_where=sa.text("standing IS 1"),
-            postgresql_where=sa.text("standing IS 1"),
+            sqlite_where=sa.text("standing"),
+            postgresql_where=sa.text("standing"),
         )
         batch_op.drop_index("ix_campaigns_created_at_id")
 

@@ -1,0 +1,380 @@
+"""Whole conversations in virtual time: fake engines, a fake Twilio, the real session and the real scripted flow."""
+
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from breeze_buddy.domain.conversation import ConversationReport, ConversationState, Ending
+from breeze_buddy.media.playback import DEFAULT_LEAD_S
+from breeze_buddy.media.scripted import APOLOGY
+from breeze_buddy.media.turn_loop import TIME_IS_UP
+from tests.media.fakes import BEGINNING, MemoryDirectory, Phone, call_of, in_virtual_time, said, template_of
+
+GREETING = "agent: Hello Asha. Is your order of two lamps correct?"
+GOODBYE = "agent: Thank you very much. Goodbye."
+
+Story = Callable[[Phone], Coroutine[Any, Any, None]]
+
+
+def held(story: Story, *, expected: Any = None) -> tuple[ConversationReport, Phone]:
+    """The report of a conversation in which the caller does `story`, and the phone it was held on."""
+
+    async def whole() -> tuple[ConversationReport, Phone]:
+        directory = MemoryDirectory()
+        directory.expect(expected or call_of())
+        phone = Phone(directory)
+        await phone.answer()
+        await story(phone)
+        return await phone.ended(), phone
+
+    return in_virtual_time(whole)
+
+
+def test_the_agent_greets_at_once_and_the_flow_runs_to_its_end() -> None:
+    async def story(phone: Phone) -> None:
+        await phone.listen()
+        await phone.say("yes that is right")
+
+    report, phone = held(story)
+    assert phone.frames_s[0] < 0.1
+    assert said(report) == [GREETING, "caller: yes that is right", GOODBYE]
+    assert (report.ending, report.result) == (Ending.REACHED_END, "confirmed")
+    assert phone.closed == (1000, "reached_end")
+
+
+def test_the_socket_closes_only_when_the_last_word_was_heard() -> None:
+    async def story(phone: Phone) -> None:
+        await phone.listen()
+        await phone.say("yes")
+
+    report, phone = held(story)
+    last = phone.frames_s[-1]
+    assert (report.ended_at - BEGINNING).total_seconds() >= last + 0.02
+
+
+def test_frames_are_20_ms_apart_after_the_lead() -> None:
+    async def story(phone: Phone) -> None:
+        await phone.listen()
+        phone.hang_up()
+
+    _, phone = held(story)
+    lead = round(DEFAULT_LEAD_S / 0.02)
+    first = phone.frames_s[0]
+    assert all(at == pytest.approx(first, abs=0.001) for at in phone.frames_s[:lead])
+    late = [at - (first + (n - lead) * 0.02) for n, at in enumerate(phone.frames_s) if n >= lead + 15]
+    assert max(late) <= 0.021 + 0.02
+    assert max(late) - min(late) < 0.021  # no drift
+
+
+def test_a_caller_who_interrupts_is_listened_to_and_the_transcript_keeps_what_was_heard() -> None:
+    async def story(phone: Phone) -> None:
+        await phone.wait(1.5)  # "Hello Asha." took 0.6 s
+        await phone.say("yes correct")
+
+    report, phone = held(story)
+    assert len(phone.clears_s) == 1
+    assert 1.5 < phone.clears_s[0] < 1.5 + 0.35
+    assert said(report) == ["agent: Hello Asha. Is –", "caller: yes correct", GOODBYE]
+    assert not [at for at in phone.frames_s if phone.clears_s[0] < at < phone.clears_s[0] + 0.7]
+
+
+def test_a_cough_over_the_agent_only_makes_it_say_the_sentence_again() -> None:
+    async def story(phone: Phone) -> None:
+        await phone.wait(1.5)
+        await phone.make_sound(b"\xf0" * 160 * 15)
+        await phone.listen()
+        await phone.listen()
+        await phone.say("no, wait, correct")  # "no" comes first
+        await phone.listen()
+        phone.hang_up()
+
+    report, phone = held(story)
+    assert len(phone.clears_s) == 1
+    assert said(report)[:2] == ["agent: Hello Asha. Is –", "agent: Is your order of two lamps correct?"]
+
+
+def test_a_template_without_barge_in_is_heard_to_its_end() -> None:
+    async def story(phone: Phone) -> None:
+        await phone.wait(1.0)
+        await phone.say("no")
+        await phone.listen()
+        await phone.say("yes")
+
+    report, phone = held(story, expected=call_of(template_of(turns={"barge_in": False})))
+    assert phone.clears_s == []
+    assert said(report) == ["caller: no", GREETING, "caller: yes", GOODBYE]
+
+
+def test_the_last_message_cannot_be_interrupted() -> None:
+    async def story(phone: Phone) -> None:
+        await phone.listen()
+        await phone.say("yes")
+        while len(phone.frames_s) < 170:
+            await phone.wait(0.02)
+        await phone.say("oh wait")
+
+    report, phone = held(story)
+    assert phone.clears_s == []
+    assert said(report)[-1] == GOODBYE
+
+
+def test_a_key_answers_in_the_middle_of_the_question() -> None:
+    async def story(phone: Phone) -> None:
+        await phone.wait(1.5)
+        phone.press("1")
+
+    report, phone = held(story)
+    assert phone.clears_s == [pytest.approx(1.5, abs=0.03)]
+    assert said(report)[1:] == ["caller: 1", GOODBYE]
+    assert report.transcript[1].digits
+
+
+def test_digits_are_taken_by_their_number_and_read_back_one_by_one() -> None:
+    async def story(phone: Phone) -> None:
+        await phone.listen()
+        phone.press("2")
+        await phone.listen()
+        await phone.say("12 Garden Street.")
+        await phone.listen()
+        phone.press("56")
+        await phone.wait(1.0)
+        phone.press("78")
+
+    report, _ = held(story)
+    assert report.answers == {"address": "12 Garden Street", "pin": "5678"}
+    assert "I noted 12 Garden Street, 5 6 7 8." in said(report)[-1]
+
+
+def test_a_number_spoken_with_a_breath_in_it_is_put_together() -> None:
+    async def story(phone: Phone) -> None:
+        await phone.listen()
+        phone.press("2")
+        await phone.listen()
+        await phone.say("Garden Street")
+        await phone.listen()
+        await phone.say("five six")
+        await phone.wait(1.2)
+        await phone.say("seven eight")
+
+    report, _ = held(story)
+    assert report.answers["pin"] == "5678"
+
+
+def test_silence_is_prompted_and_then_the_call_ends() -> None:
+    async def story(phone: Phone) -> None:
+        return
+
+    report, phone = held(story)
+    assert report.ending is Ending.NO_INPUT
+    assert said(report) == [
+        GREETING,
+        "agent: Please say yes or no.",
+        "agent: Please say yes or no.",
+        "agent: I could not understand you. Goodbye.",
+    ]
+    assert 3 * 6.0 < phone.now_s < 3 * 6.0 + 15
+
+
+def test_silence_is_not_prompted_while_the_caller_speaks() -> None:
+    async def story(phone: Phone) -> None:
+        await phone.listen()
+        await phone.wait(5.0)  # five of six seconds
+        await phone.say("well let me see now I think that yes it is all quite correct")
+
+    report, _ = held(story)
+    assert [one.speaker for one in report.transcript] == ["agent", "caller", "agent"]
+
+
+def test_what_is_not_understood_is_asked_again() -> None:
+    async def story(phone: Phone) -> None:
+        await phone.listen()
+        await phone.say("the weather is fine")
+        await phone.listen()
+        await phone.say("yes")
+
+    report, _ = held(story)
+    assert said(report)[2] == "agent: Please say yes or no."
+    assert report.result == "confirmed"
+
+
+def test_a_recogniser_that_fails_costs_the_caller_one_prompt() -> None:
+    async def story(phone: Phone) -> None:
+        phone.sounds.failures = 1
+        await phone.listen()
+        await phone.say("yes")
+        await phone.listen()
+        await phone.say("yes")
+
+    report, _ = held(story)
+    assert said(report) == [GREETING, "agent: Please say yes or no.", "caller: yes", GOODBYE]
+
+
+def test_a_call_at_its_longest_is_ended_politely_and_in_time() -> None:
+    async def story(phone: Phone) -> None:
+        while not phone.over.is_set():
+            await phone.say("hm")
+            await phone.listen()
+
+    template = template_of(
+        {"nodes": {"start": {"say": "Tell me.", "functions": [{"name": "a", "phrases": ["x"], "go": "start"}],
+                             "max_reprompts": 10}}},
+        max_call_s=20,
+    )  # fmt: skip
+    report, phone = held(story, expected=call_of(template))
+    assert report.ending is Ending.TOO_LONG
+    assert said(report)[-1] == f"agent: {TIME_IS_UP}"
+    assert phone.now_s < 20
+
+
+def test_a_caller_who_hangs_up_is_reported_with_what_was_heard() -> None:
+    async def story(phone: Phone) -> None:
+        await phone.wait(1.5)
+        phone.hang_up()
+
+    report, _ = held(story)
+    assert report.ending is Ending.CALLER_HUNG_UP
+    assert said(report) == ["agent: Hello Asha. Is –"]
+
+
+def test_hanging_up_during_the_goodbye_keeps_what_was_agreed() -> None:
+    async def story(phone: Phone) -> None:
+        await phone.listen()
+        await phone.say("please do not call")
+        while len(phone.frames_s) < 170:
+            await phone.wait(0.02)
+        phone.hang_up()
+
+    report, _ = held(story)
+    assert report.do_not_call
+    assert (report.ending, report.result) == (Ending.REACHED_END, "do_not_call")
+    assert said(report)[-1].endswith("–")
+
+
+def test_a_promised_callback_has_a_time() -> None:
+    async def story(phone: Phone) -> None:
+        await phone.listen()
+        await phone.say("can you call me later")
+
+    report, _ = held(story)
+    assert report.callback_at == report.ended_at + timedelta(hours=1)
+
+
+def test_marks_that_never_come_back_do_not_hold_up_the_call() -> None:
+    async def story(phone: Phone) -> None:
+        phone.returns_marks = False
+        await phone.wait(8)
+        await phone.say("yes")
+
+    report, _ = held(story)
+    assert report.result == "confirmed"
+
+
+def test_the_report_is_handed_in_once_even_when_the_database_is_away_for_a_while() -> None:
+    async def story(phone: Phone) -> None:
+        phone.directory.failing_reports = 3
+        phone.hang_up()
+
+    report, phone = held(story)
+    assert phone.directory.reports == [report]
+
+
+def test_the_line_is_closed_although_the_report_cannot_be_handed_in(caplog: pytest.LogCaptureFixture) -> None:
+    async def whole() -> Phone:
+        directory = MemoryDirectory()
+        directory.expect(call_of())
+        directory.failing_reports = 1000
+        phone = Phone(directory)
+        await phone.answer()
+        await phone.listen()
+        await phone.say("yes")
+        await phone.over.wait()
+        assert directory.reports == []
+        for report in phone.background:
+            assert not await report
+        return phone
+
+    phone = in_virtual_time(whole)
+    assert phone.closed == (1000, "reached_end")
+    assert "its report is lost" in caplog.text
+
+
+def test_a_conversation_goes_on_elsewhere_with_an_apology_and_the_last_question() -> None:
+    async def whole() -> tuple[list[ConversationState], ConversationReport]:
+        directory = MemoryDirectory()
+        directory.expect(call_of())
+        first = Phone(directory)
+        await first.answer()
+        await first.listen()
+        await first.say("no")
+        await first.listen()
+        await first.crash()
+        assert directory.reports == []
+        states = list(directory.states)
+
+        directory.expect(call_of(resume=states[-1]))
+        second = Phone(directory)
+        await second.answer()
+        await second.listen()
+        await second.say("Garden Street")
+        await second.listen()
+        second.press("5678")
+        return states, await second.ended()
+
+    states, report = in_virtual_time(whole)
+    assert [state.node for state in (states[0], states[-1])] == ["ask", "address"]
+    assert said(report)[:4] == [
+        GREETING,
+        "caller: no",
+        f"agent: {APOLOGY} What is the new address?",
+        "caller: Garden Street",
+    ]
+    assert report.began_at == states[0].began_at
+    assert report.answers == {"address": "Garden Street", "pin": "5678"}
+
+
+def test_a_failure_of_ours_leaves_the_call_to_be_resumed_and_a_second_one_ends_it() -> None:
+    async def whole() -> tuple[MemoryDirectory, ConversationReport]:
+        directory = MemoryDirectory()
+        directory.expect(call_of())
+        first = Phone(directory)
+        first.speaker.broken = True
+        await first.answer()
+        with pytest.raises(RuntimeError, match="speech is broken"):
+            await first.ended()
+        assert directory.reports == []
+
+        state = ConversationState(node="ask", began_at=BEGINNING)
+        directory.expect(call_of(resume=state))
+        second = Phone(directory)
+        second.speaker.broken = True
+        await second.answer()
+        return directory, await second.ended()
+
+    _, report = in_virtual_time(whole)
+    assert report.ending is Ending.LOST
+
+
+@pytest.mark.parametrize("token", [None, "forged"])
+def test_a_stream_without_a_valid_token_is_closed(token: str | None) -> None:
+    async def whole() -> tuple[int, str] | None:
+        phone = Phone(MemoryDirectory())
+        await phone.answer(token)
+        await phone.over.wait()
+        assert phone.frames_s == []
+        return phone.closed
+
+    closed = in_virtual_time(whole)
+    assert closed is not None
+    assert closed[0] == 1008
+
+
+def test_a_socket_that_never_starts_a_stream_is_closed_after_seconds() -> None:
+    async def whole() -> float:
+        phone = Phone(MemoryDirectory())
+        await phone.session.run()
+        assert phone.closed is not None
+        return phone.now_s
+
+    assert in_virtual_time(whole) == pytest.approx(5.0, abs=0.1)

@@ -32,6 +32,12 @@ def test_a_stream_carries_its_parameters_and_has_a_way_back():
     ]
 
 
+def test_a_stream_can_be_waited_for():
+    [pause, connect, redirect] = verbs(twiml.stream(STREAM, {}, CONTINUE, pause_s=2))
+    assert pause == ("Pause", {"length": "2"}, None, [])
+    assert [connect[0], redirect[0]] == ["Connect", "Redirect"]
+
+
 def test_markup_in_a_value_stays_a_value():
     nasty = """"/><Hangup/>&é'"""
     [connect, _] = verbs(twiml.stream(STREAM, {"name": nasty}, CONTINUE))

@@ -66,6 +66,7 @@ class StackPlan:
             # The simulator is near and quick; silence means trouble sooner than on the real network.
             "RECORDING_WAIT_S": "30",
             "STATUS_CHECK_S": "10",
+            "LOST_REQUEST_S": "20",
             "WEBHOOK_ALLOW_PRIVATE": "true",
             "PYTHONUNBUFFERED": "1",
         }

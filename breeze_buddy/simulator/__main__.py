@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -93,8 +94,9 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8900)
     parser.add_argument("--data", type=Path, default=Path(".breeze/simulator"), help="folder for recordings and voices")
-    parser.add_argument("--account-sid", default=DEFAULT_ACCOUNT_SID)
-    parser.add_argument("--auth-token", default=DEFAULT_AUTH_TOKEN)
+    sid, token = os.environ.get("TWILIO_ACCOUNT_SID"), os.environ.get("TWILIO_AUTH_TOKEN")
+    parser.add_argument("--account-sid", default=sid or DEFAULT_ACCOUNT_SID, help="default: TWILIO_ACCOUNT_SID")
+    parser.add_argument("--auth-token", default=token or DEFAULT_AUTH_TOKEN, help="default: TWILIO_AUTH_TOKEN")
     parser.add_argument("--scenario", type=Path, help="JSON or YAML: people, faults, numbers")
     parser.add_argument("--seed", type=int, default=0, help="makes faults by chance repeatable")
     parser.add_argument("--cps", type=float, default=1.0, help="calls dialled a second; 0: no limit")

@@ -5,48 +5,18 @@ none ever holds up a call. Faults lose, delay, repeat or reorder them.
 """
 
 import asyncio
-import logging
-from collections.abc import Coroutine
-from typing import Any
+from urllib.parse import urlencode
 
+from breeze_buddy.simulator.background import Tasks
 from breeze_buddy.simulator.calls import Call, CallbackWitness
 from breeze_buddy.simulator.dates import now_s, rfc2822
 from breeze_buddy.simulator.faults import Fault, Faults
 from breeze_buddy.simulator.recordings import Recording
 from breeze_buddy.simulator.webhooks import Webhooks
 
-log = logging.getLogger(__name__)
-
 IN_ORDER_FOR_S = 1.0
 REORDER_AT_MOST_S = 2.0
 Form = dict[str, str]
-
-
-class Tasks:
-    """Tasks in the background, kept until they are done so that their errors are seen and stop() can end them."""
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Any]] = set()
-
-    def start(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
-        """Run in the background."""
-        task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    async def stop(self) -> None:
-        """Cancel and await all, those included that they start while they end."""
-        while self._tasks:
-            tasks = list(self._tasks)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("%s failed", task.get_name(), exc_info=error)
 
 
 class Callbacks:
@@ -143,48 +113,48 @@ class Callbacks:
         about = f"{call.attempt}/{form.get('RecordingStatus', '')}"
         fault = self._faults.strike("callback_", to=call.to, event=event, about=about)
         kind = fault.kind.removeprefix("callback_") if fault else None
-        witness = CallbackWitness(event, url, now_s(), form, fault=kind)
+        witness = CallbackWitness(event, url, now_s(), urlencode({n: v for n, v in form.items() if v}), fault=kind)
         call.callbacks.append(witness)
         if kind == "lost":
             witness.result = "lost"
             return
         before, sent = call.last_callback, asyncio.Event()
         if fault and kind == "late":
-            work = self._late(fault.delay_s, witness, method)
+            work = self._late(fault.delay_s, witness, method, form)
         elif kind == "reordered":
             call.held_callbacks.append(sent)
-            work = self._after(sent, REORDER_AT_MOST_S, witness, method)
+            work = self._after(sent, witness, method, form)
         else:
             call.last_callback = sent
             held, call.held_callbacks = call.held_callbacks, []
-            work = self._in_order(before, [sent, *held], witness, method, fault)
+            work = self._in_order(before, [sent, *held], fault, witness, method, form)
         self._tasks.start(work, f"callback {event} of {call.sid}")
 
     async def _in_order(
         self,
         before: asyncio.Event | None,
         then: list[asyncio.Event],
+        fault: Fault | None,
         witness: CallbackWitness,
         method: str,
-        fault: Fault | None,
+        form: Form,
     ) -> None:
         await _wait(before, IN_ORDER_FOR_S)
-        times = fault.times if fault else 1
-        for _ in range(times):
-            await self._send(witness, method)
+        for _ in range(fault.times if fault else 1):
+            await self._send(witness, method, form)
         for event in then:
             event.set()
 
-    async def _after(self, released: asyncio.Event, at_most_s: float, witness: CallbackWitness, method: str) -> None:
-        await _wait(released, at_most_s)
-        await self._send(witness, method)
+    async def _after(self, released: asyncio.Event, witness: CallbackWitness, method: str, form: Form) -> None:
+        await _wait(released, REORDER_AT_MOST_S)
+        await self._send(witness, method, form)
 
-    async def _late(self, delay_s: float, witness: CallbackWitness, method: str) -> None:
+    async def _late(self, delay_s: float, witness: CallbackWitness, method: str, form: Form) -> None:
         await asyncio.sleep(delay_s)
-        await self._send(witness, method)
+        await self._send(witness, method, form)
 
-    async def _send(self, witness: CallbackWitness, method: str) -> None:
-        answer = await self._webhooks.request(method, witness.url, list(witness.form.items()))
+    async def _send(self, witness: CallbackWitness, method: str, form: Form) -> None:
+        answer = await self._webhooks.request(method, witness.url, list(form.items()))
         witness.attempts.extend(answer.attempts)
         witness.done_s = now_s()
         witness.result = str(answer.status) if answer.status is not None else (answer.error or "no answer")

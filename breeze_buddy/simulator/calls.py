@@ -2,9 +2,11 @@
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
 from breeze_buddy.simulator.callee import Said
 from breeze_buddy.simulator.dates import iso, now_s, rfc2822
@@ -50,14 +52,14 @@ class Ending:
     by: str
 
 
-@dataclass
+@dataclass(slots=True)
 class CallbackWitness:
-    """One callback and what became of it."""
+    """One callback and what became of it. ``form`` is URL-encoded, without empty fields: there may be many."""
 
     event: str
     url: str
     at_s: float
-    form: dict[str, str]
+    form: str
     result: str = "waiting"
     fault: str | None = None
     attempts: list[str] = field(default_factory=list)
@@ -69,7 +71,7 @@ class CallbackWitness:
             "event": self.event,
             "url": self.url,
             "at": iso(self.at_s),
-            "form": self.form,
+            "form": dict(parse_qsl(self.form)),
             "result": self.result,
             "fault": self.fault,
             "attempts": self.attempts,
@@ -77,7 +79,7 @@ class CallbackWitness:
         }
 
 
-@dataclass
+@dataclass(slots=True)
 class Call:
     """One call, from its creation to its last callback."""
 
@@ -234,6 +236,7 @@ class CallLog:
         self.by_to: dict[str, list[Call]] = {}
         self.max_live_by_callee: dict[str, int] = {}
         self.max_live_by_caller: dict[str, int] = {}
+        self.creates_by_callee: Counter[str] = Counter()
         self._live_by_callee: dict[str, int] = {}
         self._live_by_caller: dict[str, int] = {}
 

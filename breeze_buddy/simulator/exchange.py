@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from breeze_buddy.simulator.account import Account
 from breeze_buddy.simulator.audio_clock import AudioClock
-from breeze_buddy.simulator.callbacks import Callbacks, Tasks
+from breeze_buddy.simulator.background import Tasks
+from breeze_buddy.simulator.callbacks import Callbacks
 from breeze_buddy.simulator.callee import Callee, sentences_of
 from breeze_buddy.simulator.calls import Call, CallLog, CallRequest
 from breeze_buddy.simulator.dates import now_s

@@ -121,7 +121,7 @@ class Person(Behaviour):
         if self.voice:
             return self.voice
         mark = zlib.crc32(self.phone.encode())
-        return Voice(speed=0.92 + (mark % 17) / 100, pitch=0.88 + (mark // 17 % 15) / 100)
+        return Voice(speed=0.96 + (mark % 13) / 100, pitch=0.93 + (mark // 13 % 10) / 100)
 
 
 class Scenario(Strict):

@@ -109,7 +109,8 @@ class CallRoutes:
         check_credentials(request, self._account)
         form = cast(Form, await request.post())
         parameters = call_request(form, self._account)
-        about = str(self._exchange.calls.next_attempt(parameters.to))
+        self._exchange.calls.creates_by_callee[parameters.to] += 1
+        about = str(self._exchange.calls.creates_by_callee[parameters.to])
         fault = self._exchange.faults.strike("create_", to=parameters.to, event="create", about=about)
         if fault is not None and fault.kind not in ("create_timeout_after", "create_reset_after"):
             return await fail_create(request, fault)

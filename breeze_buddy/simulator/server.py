@@ -9,7 +9,8 @@ from aiohttp import web
 
 from breeze_buddy.simulator.account import Account
 from breeze_buddy.simulator.audio_clock import AudioClock
-from breeze_buddy.simulator.callbacks import Callbacks, Tasks
+from breeze_buddy.simulator.background import Tasks
+from breeze_buddy.simulator.callbacks import Callbacks
 from breeze_buddy.simulator.callee import sentences_of
 from breeze_buddy.simulator.control import ControlRoutes
 from breeze_buddy.simulator.errors import ConfigurationError

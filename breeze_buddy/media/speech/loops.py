@@ -9,8 +9,8 @@ MOST_WORDS_A_SECOND = 4.5
 def believable(text: str, spoken_s: float) -> str:
     """`text` without sound descriptions ("[BLANK_AUDIO]", "(coughs)") and without its loops.
 
-    A run of three words or more that only repeats itself up to the end is said once. Shorter ones ("no no",
-    "nine nine nine") may be meant: they are cut only when nobody could have said so much in `spoken_s` seconds.
+    Several words that only repeat themselves up to the end are said once. A single word ("no no") and digits
+    ("nine nine nine") may be meant: they are cut only when nobody could have said so much in `spoken_s` seconds.
     """
     text = re.sub(r"\[[^\]]*\]|\([^)]*\)|[♪*]", " ", text)
     words = text.split()
@@ -20,12 +20,11 @@ def believable(text: str, spoken_s: float) -> str:
         for unit in range(1, (len(words) - start) // 2 + 1):
             if not _repeats(plain, start, unit):
                 continue
-            if unit >= 3:
+            digits = any(word.isdigit() for word in plain[start : start + unit])
+            if digits and len(words) > most:
+                return " ".join(words[: max(start + unit, most)])
+            if not digits and (unit > 1 or len(words) > most):
                 return " ".join(words[: start + unit])
-            if len(words) > most:
-                # Keep what may have been said: whole repetitions of digits, one of anything else.
-                keep = max(start + unit, most) if plain[start].isdigit() else start + unit
-                return " ".join(words[:keep])
     return " ".join(words)
 
 

@@ -1,0 +1,187 @@
+"""The real server on real sockets; the client is written on another library. Engines are fakes, so it is quick."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import websockets
+from websockets.asyncio.client import ClientConnection, connect
+
+from breeze_buddy.domain.conversation import Ending
+from breeze_buddy.media.engines import Engines
+from breeze_buddy.media.scripted import ScriptedDialogue
+from breeze_buddy.media.server import STREAM_PATH, MediaServer
+from breeze_buddy.media.session import SessionLimits
+from tests.media.fakes import KnownSounds, LoudIsSpeech, MemoryDirectory, Monotone, StreamMessages, call_of, template_of
+
+QUICK = {"start": "bye", "nodes": {"bye": {"say": "Goodbye.", "then": {"action": "end_conversation"}}}}
+
+
+@pytest.fixture
+def directory() -> MemoryDirectory:
+    return MemoryDirectory()
+
+
+@pytest.fixture
+async def server(directory: MemoryDirectory) -> AsyncIterator[MediaServer]:
+    engines = Engines(
+        voice_activity=LoudIsSpeech(), transcriber=KnownSounds(), dialogue=ScriptedDialogue(), speaker=Monotone()
+    )
+    server = MediaServer(directory=directory, engines=engines, limits=SessionLimits(start_s=0.3))
+    await server.start()
+    yield server
+    await server.stop()
+    assert server.streams == 0
+
+
+def dial(server: MediaServer, path: str = STREAM_PATH) -> connect:
+    return connect(f"ws://127.0.0.1:{server.port}{path}")
+
+
+async def begin(socket: ClientConnection, messages: StreamMessages, token: str | None = "good") -> None:
+    await socket.send(messages.connected())
+    await socket.send(messages.start(token))
+
+
+async def close_code(socket: ClientConnection) -> int:
+    """Read until the server closes."""
+    with pytest.raises(websockets.ConnectionClosed):
+        while True:
+            await socket.recv()
+    assert socket.close_code is not None
+    return socket.close_code
+
+
+async def answer_marks(socket: ClientConnection, messages: StreamMessages) -> list[str]:
+    """Be Twilio with an instant ear until the server closes; the kinds of messages that came."""
+    kinds = []
+    try:
+        async for text in socket:
+            event = json.loads(text)
+            kinds.append(event["event"])
+            if event["event"] == "mark":
+                await socket.send(messages.mark(event["mark"]["name"]))
+    except websockets.ConnectionClosedOK:
+        pass
+    return kinds
+
+
+async def health(server: MediaServer) -> httpx.Response:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return await client.get(f"http://127.0.0.1:{server.port}/health")
+
+
+async def test_a_stream_hears_the_message_and_is_closed_after_the_report(
+    server: MediaServer, directory: MemoryDirectory
+) -> None:
+    directory.expect(call_of(template_of(QUICK)))
+    messages = StreamMessages()
+    async with dial(server) as socket:
+        await begin(socket, messages)
+        kinds = await answer_marks(socket, messages)
+    assert socket.close_code == 1000
+    assert kinds == ["media"] * 15 + ["mark"]
+    assert [report.ending for report in directory.reports] == [Ending.REACHED_END]
+
+
+async def test_health_tells_how_many_streams_are_live(server: MediaServer, directory: MemoryDirectory) -> None:
+    directory.expect(call_of())
+    assert (await health(server)).json() == {"status": "ready", "streams": 0}
+    async with dial(server) as socket:
+        await begin(socket, StreamMessages())
+        await socket.recv()
+        answer = await health(server)
+        assert answer.status_code == 200
+        assert answer.json() == {"status": "ready", "streams": 1}
+
+
+async def test_only_the_stream_path_takes_sockets(server: MediaServer) -> None:
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        async with dial(server, "/elsewhere"):
+            pass
+    assert refused.value.response.status_code == 404
+
+
+@pytest.mark.parametrize("token", [None, "forged"])
+async def test_a_stream_without_a_valid_token_is_closed(server: MediaServer, token: str | None) -> None:
+    async with dial(server) as socket:
+        await begin(socket, StreamMessages(), token)
+        assert await close_code(socket) == 1008
+
+
+async def test_a_socket_that_says_nothing_is_closed(server: MediaServer) -> None:
+    async with dial(server) as socket:
+        assert await close_code(socket) == 1008
+
+
+@pytest.mark.parametrize(
+    "message", ["not json", b"\x00\x01", "x" * 70_000, StreamMessages().connected(), '{"event":"media"}']
+)
+async def test_a_peer_that_breaks_the_protocol_loses_its_stream_and_no_other(
+    server: MediaServer, directory: MemoryDirectory, message: str | bytes
+) -> None:
+    directory.expect(call_of(template_of(QUICK)), "bad")
+    directory.expect(call_of(template_of(QUICK)), "good")
+    messages = StreamMessages("MZ2")
+    async with dial(server) as bad, dial(server) as good:
+        await begin(bad, StreamMessages(), "bad")
+        await begin(good, messages)
+        await bad.send(message)
+        assert await close_code(bad) in (1003, 1009)
+        await answer_marks(good, messages)
+    assert good.close_code == 1000
+
+
+async def test_a_message_in_several_frames_is_read_as_one(server: MediaServer, directory: MemoryDirectory) -> None:
+    directory.expect(call_of(template_of(QUICK)))
+    messages = StreamMessages()
+    async with dial(server) as socket:
+        await socket.send(messages.connected())
+        start = messages.start()
+        await socket.send([start[:40], start[40:90], start[90:]])
+        await answer_marks(socket, messages)
+    assert socket.close_code == 1000
+
+
+async def test_a_lost_socket_is_a_caller_who_hung_up(server: MediaServer, directory: MemoryDirectory) -> None:
+    directory.expect(call_of())
+    async with dial(server) as socket:
+        await begin(socket, StreamMessages())
+        await socket.recv()
+        socket.transport.abort()
+        async with asyncio.timeout(5):
+            await directory.reported.wait()
+    assert directory.reports[0].ending is Ending.CALLER_HUNG_UP
+
+
+async def test_a_stopping_server_lets_calls_finish_and_takes_no_new_ones(
+    server: MediaServer, directory: MemoryDirectory
+) -> None:
+    directory.expect(call_of(template_of(QUICK)))
+    messages = StreamMessages()
+    async with dial(server) as socket:
+        await begin(socket, messages)
+        await socket.recv()
+        stopping = asyncio.create_task(server.stop(drain_s=10))
+        await asyncio.sleep(0)
+        assert (await health(server)).status_code == 503
+        with pytest.raises(websockets.InvalidStatus):
+            async with dial(server):
+                pass
+        await answer_marks(socket, messages)
+        await stopping
+    assert [report.ending for report in directory.reports] == [Ending.REACHED_END]
+
+
+async def test_a_server_that_must_stop_closes_the_rest_without_a_report(
+    server: MediaServer, directory: MemoryDirectory
+) -> None:
+    directory.expect(call_of())
+    async with dial(server) as socket:
+        await begin(socket, StreamMessages())
+        await socket.recv()
+        await server.stop(drain_s=0.05)
+        assert await close_code(socket) == 1001
+    assert directory.reports == []

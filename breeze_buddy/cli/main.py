@@ -70,8 +70,11 @@ def _run(work: Coroutine[Any, Any, int | None]) -> None:
             code = runner.run(work)
     except (CommandError, KeyboardInterrupt):
         raise
-    except Exception:
-        log.exception("%s ended because of an error", " ".join(sys.argv[1:]) or "breeze")
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] == "breeze_buddy":
+            log.error("%s", error)  # ours say what to do; how we came there does not help
+        else:
+            log.exception("%s ended because of an error", " ".join(sys.argv[1:]) or "breeze")
         sys.exit(1)
     if code:
         sys.exit(code)

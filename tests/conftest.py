@@ -1,9 +1,11 @@
 """What every test can ask for: free ports, and databases on SQLite and on PostgreSQL."""
 
+import asyncio
 import os
 import shutil
 import socket
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -33,6 +35,13 @@ def _postgres_binaries() -> Path | None:
     return next((folder for folder in folders if all((folder / name).exists() for name in _PROGRAMS)), None)
 
 
+def migrate(url: str) -> None:
+    """Bring a database to the newest schema, whatever event loop this thread has."""
+    thread = threading.Thread(target=asyncio.run, args=(upgrade(url),))
+    thread.start()
+    thread.join()
+
+
 class PostgresCluster:
     """A PostgreSQL of our own in a temporary folder, reached by a Unix socket; its tests get a database each."""
 
@@ -41,6 +50,7 @@ class PostgresCluster:
         self._data = folder / "data"
         self._socket = folder
         self._databases = 0
+        self._template: str | None = None
         # PostgreSQL refuses to run as root.
         self._user = "postgres" if os.geteuid() == 0 else None
         if self._user:
@@ -57,9 +67,22 @@ class PostgresCluster:
 
     def new_database(self) -> str:
         """The URL of an empty database."""
+        return self._url(self._create("template1"))
+
+    def migrated_database(self) -> str:
+        """The URL of a database at the newest schema: migrated once, copied from then on."""
+        if self._template is None:
+            self._template = self._create("template1")
+            migrate(self._url(self._template))
+        return self._url(self._create(self._template))
+
+    def _create(self, template: str) -> str:
         self._databases += 1
         name = f"test{self._databases}"
-        self._run("createdb", "-h", str(self._socket), "-U", "breeze", name)
+        self._run("createdb", "-h", str(self._socket), "-U", "breeze", "-T", template, name)
+        return name
+
+    def _url(self, name: str) -> str:
         return f"postgresql+asyncpg://breeze@/{name}?host={self._socket}"
 
     def _run(self, program: str, *arguments: str) -> None:
@@ -90,20 +113,51 @@ def postgres_cluster() -> Iterator[PostgresCluster]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file at the newest schema, to be copied."""
+    file = tmp_path_factory.mktemp("schema") / "breeze.db"
+    migrate(f"sqlite+aiosqlite:///{file}")
+    return file
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database; the test runs once on SQLite and once on PostgreSQL."""
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'breeze.db'}"
+def kind(request: pytest.FixtureRequest) -> str:
+    """The test runs once on SQLite and once on PostgreSQL."""
+    return str(request.param)
+
+
+def _cluster(request: pytest.FixtureRequest) -> PostgresCluster:
     cluster = request.getfixturevalue("postgres_cluster")
     assert isinstance(cluster, PostgresCluster)
-    return cluster.new_database()
+    return cluster
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
+def database_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database."""
+    if kind == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'breeze.db'}"
+    return _cluster(request).new_database()
+
+
+@pytest.fixture
+def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
+    """The URL of a SQLite file at the newest schema."""
+    return f"sqlite+aiosqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'breeze.db')}"
+
+
+@pytest.fixture
+def migrated_url(kind: str, request: pytest.FixtureRequest) -> str:
+    """The URL of a database at the newest schema."""
+    if kind == "sqlite":
+        return str(request.getfixturevalue("sqlite_url"))
+    return _cluster(request).migrated_database()
+
+
+@pytest.fixture
+async def database(migrated_url: str) -> AsyncIterator[Database]:
     """A database at the newest schema."""
-    await upgrade(database_url)
-    made = Database(database_url)
+    made = Database(migrated_url)
     yield made
     await made.close()

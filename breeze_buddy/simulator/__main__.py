@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -64,6 +65,7 @@ def _run(config: SimulatorConfig) -> None:
 async def _serve(config: SimulatorConfig) -> None:
     simulator = Simulator(config)
     await simulator.start()
+    gc.freeze()  # what start-up made stays; collecting it again and again would stall the audio
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):

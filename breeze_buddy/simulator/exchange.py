@@ -121,12 +121,17 @@ class Exchange:
         preparing = self.tasks.start(self._clips(behaviour, person.voice_or_default()), f"voice of {call.sid}")
         if await self._ring(call, behaviour):
             return
-        await asyncio.wait(
-            [preparing, over := asyncio.ensure_future(call.over.wait())], return_when=asyncio.FIRST_COMPLETED
-        )
-        over.cancel()
+        await self._until_ready(call, preparing)
         if call.ending is None:
             await self._talk(call, behaviour, preparing.result())
+
+    async def _until_ready(self, call: Call, preparing: asyncio.Task[dict[str, bytes]]) -> None:
+        """Ring on until the person's voice is ready, or the call ends."""
+        over = asyncio.create_task(call.over.wait())
+        try:
+            await asyncio.wait([preparing, over], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            over.cancel()
 
     async def _clips(self, behaviour: Behaviour, voice: Voice) -> dict[str, bytes]:
         return {text: await self.studio.speech.say(text, voice) for text in sentences_of(behaviour)}

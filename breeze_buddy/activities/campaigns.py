@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -18,6 +19,13 @@ from breeze_buddy.domain.messages import CampaignStart, CancelRequest, Enrolled,
 from breeze_buddy.store import campaigns, cancelling
 from breeze_buddy.store.database import Database
 from breeze_buddy.store.errors import StoreError
+
+INVALID_DEFINITION = "InvalidDefinition"
+
+
+def _reason(problem: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    return f"{where}: {problem['msg']}" if where else problem["msg"].removeprefix("Value error, ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +94,12 @@ class CampaignActivities:
                 campaign = await campaigns.get(tx, str(campaign_id))
                 if campaign.status is CampaignStatus.CREATED:
                     campaign = await campaigns.set_status(tx, campaign.id, CampaignStatus.RUNNING, now=now)
-        except (DomainError, StoreError, ValidationError) as error:
-            raise ApplicationError(str(error), type="InvalidDefinition", non_retryable=True) from error
+        except (DomainError, StoreError) as error:
+            raise ApplicationError(str(error), type=INVALID_DEFINITION, non_retryable=True) from None
+        except ValidationError as error:
+            # Field and reason only: pydantic's own text repeats the input, with the people in it.
+            reasons = "; ".join(_reason(problem) for problem in error.errors(include_url=False))
+            raise ApplicationError(reasons, type=INVALID_DEFINITION, non_retryable=True) from None
         return Enrolled(campaign_id=campaign.id, name=campaign.name, template_name=campaign.template_name)
 
     @activity.defn

@@ -177,14 +177,13 @@ class CampaignStart(BaseModel):
 
     @model_validator(mode="after")
     def _id_or_definition(self) -> Self:
-        self.definition()
+        if self.campaign_id is not None and self.model_extra:
+            raise ValueError("give a campaign_id or a definition, not both")
         return self
 
     def definition(self) -> CampaignDefinition | None:
-        """The inline definition, or None when an id was given. Raises ValueError when it is malformed."""
+        """The inline definition, or None when an id was given. Raises ValidationError when it is malformed."""
         if self.campaign_id is not None:
-            if self.model_extra:
-                raise ValueError("give a campaign_id or a definition, not both")
             return None
         return CampaignDefinition.model_validate(self.model_extra)
 

@@ -8,13 +8,20 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
 
 from breeze_buddy.domain import messages
 from breeze_buddy.domain.campaign import CampaignProgress, CampaignStatus
 from breeze_buddy.domain.messages import CampaignResult, CancelRequest, Enrolled, PrimeResult
 
 with workflow.unsafe.imports_passed_through():
-    from breeze_buddy.activities.campaigns import CampaignActivities, Cancelling, PacingWanted, StatusWanted
+    from breeze_buddy.activities.campaigns import (
+        INVALID_DEFINITION,
+        CampaignActivities,
+        Cancelling,
+        PacingWanted,
+        StatusWanted,
+    )
     from breeze_buddy.activities.signals import CAMPAIGN_ID, TEMPLATE_NAME
     from breeze_buddy.workflows.options import LONG, SHORT
 
@@ -104,9 +111,13 @@ class CampaignWorkflow:
         return info.is_continue_as_new_suggested() or info.get_current_history_length() > _EVENTS_A_RUN
 
     async def _enrol(self, given: Any) -> Enrolled:
-        campaign: Enrolled = await workflow.execute_activity_method(
-            CampaignActivities.enrol_campaign, given, summary="enrol", **SHORT
-        )
+        try:
+            campaign: Enrolled = await workflow.execute_activity_method(
+                CampaignActivities.enrol_campaign, given, summary="enrol", **SHORT
+            )
+        except ActivityError as error:
+            # The sentence that says what to mend, at the top of what the UI shows.
+            raise ApplicationError(_sentence(error), type=INVALID_DEFINITION) from error
         workflow.upsert_search_attributes(
             [CAMPAIGN_ID.value_set(campaign.campaign_id), TEMPLATE_NAME.value_set(campaign.template_name)]
         )
@@ -203,3 +214,8 @@ class CampaignWorkflow:
         workflow.set_current_details(
             f"**{progress.status}**{reason}: {counts} · live calls {progress.live_calls}{outcomes}"
         )
+
+
+def _sentence(error: ActivityError) -> str:
+    cause = error.cause
+    return cause.message if isinstance(cause, ApplicationError) else str(cause)

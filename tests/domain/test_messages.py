@@ -46,7 +46,7 @@ def test_the_input_survives_the_way_through_temporal(given):
 )
 def test_an_input_that_cannot_be_says_why(wrong, says):
     with pytest.raises(ValidationError, match=says):
-        CampaignStart.model_validate(wrong)
+        CampaignStart.model_validate(wrong).definition()
 
 
 def test_workflow_ids_can_be_read_and_search_attributes_are_distinct():

@@ -47,7 +47,12 @@ def test_the_longest_phrase_that_was_really_said_decides(said: str, meant: str |
 
 @pytest.mark.parametrize(
     ("said", "meant"),
-    [("No, thank you.", "change"), ("No 12 Garden Street", None), ("Wrong Street", None), ("yes yes please", "confirm")],
+    [
+        ("No, thank you.", "change"),
+        ("No 12 Garden Street", None),
+        ("Wrong Street", None),
+        ("yes yes please", "confirm"),
+    ],
 )
 def test_beside_a_capture_a_phrase_must_be_the_whole_answer(said: str, meant: str | None) -> None:
     chosen = choose_function(said, FUNCTIONS, whole=True)
@@ -93,6 +98,8 @@ def test_digits_said_one_by_one_come_back_as_they_are(digits: str) -> None:
         ("9 9 9 8 8 8", 2.3, "9 9 9 8 8 8"),
         ("1 2 3 1 2 3", 2.3, "1 2 3 1 2 3"),
         ("It is 9 9 9 8 8 8 8 8 8 8 8 8 8 8 8 8 8", 1.5, "It is 9 9 9 8 8 8"),
+        ("12 Garden Street. 12 Garden Street. 12", 2.0, "12 Garden Street."),
+        ("1, 2, 3, 4, 1, 2, 3,", 1.2, "1, 2, 3, 4,"),
         ("[BLANK_AUDIO]", 1.0, ""),
         ("(coughs) hello ♪", 1.0, "hello"),
         ("", 1.0, ""),

@@ -128,7 +128,9 @@ near_misses = st.builds(
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.one_of(st.binary(max_size=200), st.builds(lambda value: json.dumps(value).encode(), near_misses | json_values)))
+@given(
+    st.one_of(st.binary(max_size=200), st.builds(lambda value: json.dumps(value).encode(), near_misses | json_values))
+)
 def test_no_message_at_all_can_do_more_than_be_refused(message: bytes) -> None:
     reader, _ = started()
     try:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import Executor
 
 import numpy as np
+import numpy.typing as npt
 import soxr
 from hibari import SAMPLE_RATE, Hibari
 
@@ -20,6 +21,11 @@ from breeze_buddy.media.engines import SpokenChunk
 from breeze_buddy.media.speech.spelling import spell_out
 
 LOUDNESS_LEVEL = 2800
+BEFORE_S = 0.02
+PAUSE_S = 0.2
+"""Of the silence that the model leaves around a sentence (0.3 s before, 0.4 s after), this much is kept."""
+QUIET = 0.02
+"""Below this share of the loudest sample a sentence has not begun, or is over."""
 MOST_KEPT_BYTES = 16 * 1024 * 1024
 """Half an hour of speech."""
 
@@ -53,6 +59,7 @@ class HibariSpeaker:
         if not waves:
             return b""
         wave = soxr.resample(np.concatenate(waves), SAMPLE_RATE, mulaw.SAMPLE_RATE_HZ)
+        wave = _without_silence(wave)
         loudness = float(np.sqrt(np.mean(np.square(wave)))) or 1.0
         samples = np.clip(wave * (LOUDNESS_LEVEL / loudness), -32000, 32000)
         return mulaw.from_pcm(samples.astype("<i2").tobytes())
@@ -79,3 +86,13 @@ class HibariSpeaker:
         while self._kept_bytes > self._most_kept_bytes:
             _, dropped = self._kept.popitem(last=False)
             self._kept_bytes -= len(dropped)
+
+
+def _without_silence(wave: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """An 8 kHz sentence that begins at once and ends with a short pause."""
+    loud = np.flatnonzero(np.abs(wave) > QUIET * np.max(np.abs(wave)))
+    if not len(loud):
+        return wave
+    begin = max(0, int(loud[0]) - round(BEFORE_S * mulaw.SAMPLE_RATE_HZ))
+    end = int(loud[-1]) + round(PAUSE_S * mulaw.SAMPLE_RATE_HZ)
+    return wave[begin:end]

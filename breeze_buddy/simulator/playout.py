@@ -57,11 +57,6 @@ class Playout:
         return frame if len(frame) == FRAME_BYTES else frame.ljust(FRAME_BYTES, SILENCE_BYTE)
 
     @property
-    def waiting_bytes(self) -> int:
-        """Bytes not handed out yet."""
-        return len(self._waiting)
-
-    @property
     def is_empty(self) -> bool:
         """Whether everything received has been handed out."""
         return not self._waiting

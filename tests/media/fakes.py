@@ -32,7 +32,7 @@ BEGINNING = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 LONGEST_STORY_S = 2000.0
 
 
-class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[valid-type,misc]
+class _JumpingSelector(selectors.DefaultSelector):
     loop: "VirtualLoop"
 
     def select(self, timeout: float | None = None) -> Any:
@@ -323,12 +323,18 @@ class Phone:
     async def make_sound(self, sound: bytes) -> None:
         for at in range(0, len(sound), FRAME_BYTES):
             self._line.put_nowait(sound[at : at + FRAME_BYTES])
-        while not self._line.empty():
-            await asyncio.sleep(FRAME_S)
+        await self.until(self._line.empty)
 
     async def wait(self, seconds: float) -> None:
         """Say nothing."""
         await asyncio.sleep(seconds)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Look every 20 ms of virtual time, which costs nothing, or until the call is over."""
+        while True:
+            if condition() or self.over.is_set():
+                return
+            await asyncio.sleep(FRAME_S)
 
     def press(self, keys: str) -> None:
         for key in keys:
@@ -340,10 +346,8 @@ class Phone:
 
     async def listen(self) -> None:
         """Until the agent, having begun to speak, is silent."""
-        while self._buffer_until_s <= self._loop.time() and not self.over.is_set():
-            await asyncio.sleep(FRAME_S)
-        while (self._buffer_until_s > self._loop.time() or self._marks) and not self.over.is_set():
-            await asyncio.sleep(FRAME_S)
+        await self.until(lambda: self._buffer_until_s > self._loop.time())
+        await self.until(lambda: self._buffer_until_s <= self._loop.time() and not self._marks)
 
     async def ended(self) -> ConversationReport:
         """The report of the conversation."""

@@ -83,7 +83,7 @@ def test_a_choice_by_number_is_nothing_but_the_number(said: str, digits: str | N
 
 @given(st.text(alphabet="0123456789", min_size=1, max_size=12))
 def test_digits_said_one_by_one_come_back_as_they_are(digits: str) -> None:
-    names = "zero one two three four five six seven eight nine".split()
+    names = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
     assert spoken_digits(" ".join(names[int(digit)] for digit in digits)) == digits
 
 

@@ -46,10 +46,9 @@ async def begin(socket: ClientConnection, messages: StreamMessages, token: str |
 
 
 async def close_code(socket: ClientConnection) -> int:
-    """Read until the server closes."""
-    with pytest.raises(websockets.ConnectionClosed):
-        while True:
-            await socket.recv()
+    """Wait until the server closes."""
+    async with asyncio.timeout(10):
+        await socket.wait_closed()
     assert socket.close_code is not None
     return socket.close_code
 

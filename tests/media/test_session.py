@@ -111,8 +111,7 @@ def test_the_last_message_cannot_be_interrupted() -> None:
     async def story(phone: Phone) -> None:
         await phone.listen()
         await phone.say("yes")
-        while len(phone.frames_s) < 185:
-            await phone.wait(0.02)
+        await phone.until(lambda: len(phone.frames_s) >= 185)
         await phone.say("oh wait")
 
     report, phone = held(story)
@@ -242,8 +241,7 @@ def test_hanging_up_during_the_goodbye_keeps_what_was_agreed() -> None:
     async def story(phone: Phone) -> None:
         await phone.listen()
         await phone.say("please do not call")
-        while len(phone.frames_s) < 185:
-            await phone.wait(0.02)
+        await phone.until(lambda: len(phone.frames_s) >= 185)
         phone.hang_up()
 
     report, _ = held(story)

@@ -1,5 +1,6 @@
 """The wire protocol against tables of messages, and against anything at all."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -133,7 +134,5 @@ near_misses = st.builds(
 )
 def test_no_message_at_all_can_do_more_than_be_refused(message: bytes) -> None:
     reader, _ = started()
-    try:
+    with contextlib.suppress(WireError):
         reader.receive(message)
-    except WireError:
-        pass

@@ -21,13 +21,14 @@ AFTER_SPEECH_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class TurnBegan:
-    """The caller speaks."""
+    """The caller speaks, since `began_s` by the loop's clock."""
+
+    began_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class TurnHeard:
-    """The caller's turn is over, and this is what was understood: nothing, for a noise. `began_s` is when the turn
-    began, by the loop's clock."""
+    """The caller's turn is over, and this is what was understood: nothing, for a noise."""
 
     text: str
     began_s: float
@@ -109,7 +110,7 @@ class Ear:
         task = asyncio.create_task(self._transcribe(self._turn))
         self._transcribing.add(task)
         task.add_done_callback(lambda done: self._understood(done, began_s))
-        self._post(TurnBegan())
+        self._post(TurnBegan(began_s))
 
     def _continue(self, audio: bytes) -> None:
         assert self._turn is not None

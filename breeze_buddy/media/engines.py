@@ -94,9 +94,10 @@ class Speaker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The caller said this."""
+    """The caller said this. `interrupting`: before the agent had said what it was saying."""
 
     text: str
+    interrupting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ class Playback:
         self._room.set()
         self.sent_until_s = 0.0
         self.began_s: float | None = None
+        self.first_sent_s: float | None = None
 
     @property
     def playing(self) -> bool:
@@ -101,6 +102,8 @@ class Playback:
             elif self.sent_until_s < now_s + self._lead_s:
                 if self.began_s is None:
                     self.began_s = now_s
+                if self.first_sent_s is None:
+                    self.first_sent_s = now_s
                 self._send(self._writer.media(head))
                 self.sent_until_s += mulaw.FRAME_S
                 self._queued_frames -= 1

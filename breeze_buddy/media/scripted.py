@@ -3,7 +3,8 @@
 What the caller says is matched as `phrases.py` describes. A node that captures takes a function only if its phrase
 is all that was said. Keys are matched exactly: the digits of a function, or the digits of a capture, complete
 with `#`, by their number, or by a pause. What is not understood, and silence, are reprompted `max_reprompts` times in
-all; then the flow goes `otherwise`, or says `goodbye` and ends.
+all; then the flow goes `otherwise`, or says `goodbye` and ends. Something not understood that was said into the
+question only has the question said again, twice at most: the caller may not have heard it.
 """
 
 from collections.abc import AsyncIterator, Iterable
@@ -26,6 +27,7 @@ from breeze_buddy.media.phrases import choose_function
 from breeze_buddy.media.spoken_numbers import only_digits, spoken_digits
 
 APOLOGY = "I am sorry, we were interrupted."
+MOST_INTERRUPTIONS = 2
 MOST_NODES_A_TURN = 50
 """Nodes that go straight on to each other in a circle would otherwise never let the caller speak."""
 
@@ -46,6 +48,7 @@ class ScriptedConversation:
         self._dictated = {
             node.capture.name for node in self._flow.nodes.values() if node.capture and node.capture.kind == "digits"
         }
+        self._interruptions = 0
         self._partial = ""  # digits said so far of a number whose length is known
         resume = call.resume
         self._resumed = resume is not None and resume.node in self._flow.nodes
@@ -91,14 +94,14 @@ class ScriptedConversation:
 
     def _decide(self, turn: CallerTurn) -> list[Reply]:
         match turn:
-            case Heard(text):
-                return self._heard(text)
+            case Heard(text, interrupting):
+                return self._heard(text, interrupting=interrupting)
             case Pressed(keys):
                 return self._pressed(keys)
             case Silence():
                 return self._not_understood(Ending.NO_INPUT)
 
-    def _heard(self, text: str) -> list[Reply]:
+    def _heard(self, text: str, *, interrupting: bool) -> list[Reply]:
         node = self._here
         function = choose_function(text, node.functions, whole=node.capture is not None)
         if function is None and (digits := only_digits(text)) is not None:
@@ -106,6 +109,9 @@ class ScriptedConversation:
         if function is not None:
             return self._take(function)
         if node.capture is None:
+            if interrupting and self._interruptions < MOST_INTERRUPTIONS:
+                self._interruptions += 1
+                return [Say(self._filled(node.say))]
             return self._not_understood(Ending.REACHED_END)
         if node.capture.kind == "words":
             return self._captured(node.capture, text.strip().rstrip(".,;"))
@@ -144,7 +150,7 @@ class ScriptedConversation:
     def _enter(self, name: str) -> list[Reply]:
         """Go to a node, and on from it as far as no answer is needed."""
         replies: list[Reply] = []
-        self._reprompts = 0
+        self._reprompts = self._interruptions = 0
         self._partial = ""
         for _ in range(MOST_NODES_A_TURN):
             self._node = name

@@ -19,6 +19,8 @@ from breeze_buddy.media.engines import CallerTurn, Conversation, Engines, Finish
 from breeze_buddy.media.mouth import Mouth, Played, Replied, SpeakingFailed
 from breeze_buddy.media.playback import Playback
 
+SALUTATION_S = 1.2
+"""Who speaks before the agent has said this much says hello: that is no answer, and no reason to fall silent."""
 KEY_PAUSE_S = 2.0
 """Keys pressed are a whole answer after this pause."""
 LATE_MARK_S = 3.0
@@ -123,8 +125,9 @@ class TurnLoop:
 
     def _handle(self, happening: Happening | _Due) -> Finish | None:
         match happening:
-            case TurnBegan():
-                self._interrupt()
+            case TurnBegan(began_s):
+                if not self._is_salutation(began_s):
+                    self._interrupt()
             case TurnHeard(text, began_s):
                 self._on_words(text, began_s)
             case KeyPressed(key):
@@ -146,17 +149,21 @@ class TurnLoop:
             self._mouth.hush()
             self._transcript.agent(self._playback, interrupted=True)
 
+    def _is_salutation(self, began_s: float) -> bool:
+        first_s = self._playback.first_sent_s
+        return first_s is None or began_s < first_s + SALUTATION_S
+
     def _on_words(self, text: str, began_s: float) -> None:
         if text:
             self._transcript.caller(text, at_s=began_s)
-        if self._mouth.speaking:  # it was not allowed to interrupt
+        if self._mouth.speaking or self._is_salutation(began_s):  # it was not allowed to interrupt
             return
         if text:
             self._unanswered.append(text)
         if self._ear.caller_speaks:
             return
         if self._unanswered:
-            self._answer(Heard(" ".join(self._unanswered)))
+            self._answer(Heard(" ".join(self._unanswered), interrupting=self._mouth.hushed))
         elif self._mouth.hushed:
             self._mouth.go_on()
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -24,16 +25,22 @@ def directory() -> MemoryDirectory:
     return MemoryDirectory()
 
 
-@pytest.fixture
-async def server(directory: MemoryDirectory) -> AsyncIterator[MediaServer]:
+@asynccontextmanager
+async def listening(directory: MemoryDirectory, limits: SessionLimits) -> AsyncIterator[MediaServer]:
     engines = Engines(
         voice_activity=LoudIsSpeech(), transcriber=KnownSounds(), dialogue=ScriptedDialogue(), speaker=Monotone()
     )
-    server = MediaServer(directory=directory, engines=engines, limits=SessionLimits(start_s=0.3))
+    server = MediaServer(directory=directory, engines=engines, limits=limits)
     await server.start()
     yield server
     await server.stop()
     assert server.streams == 0
+
+
+@pytest.fixture
+async def server(directory: MemoryDirectory) -> AsyncIterator[MediaServer]:
+    async with listening(directory, SessionLimits(start_s=0.3)) as server:
+        yield server
 
 
 def dial(server: MediaServer, path: str = STREAM_PATH) -> connect:
@@ -184,3 +191,28 @@ async def test_a_server_that_must_stop_closes_the_rest_without_a_report(
         await server.stop(drain_s=0.05)
         assert await close_code(socket) == 1001
     assert directory.reports == []
+
+
+async def test_a_peer_that_does_not_read_is_dropped_before_it_costs_memory(
+    directory: MemoryDirectory, caplog: pytest.LogCaptureFixture
+) -> None:
+    endless = {"say": "a " * 999 + "b"}
+    flow = {
+        "start": "one",
+        "nodes": {
+            "one": {**endless, "go": "two"},
+            "two": {**endless, "go": "three"},
+            "three": {**endless, "then": {"action": "end_conversation"}},
+        },
+    }
+    directory.expect(call_of(template_of(flow)))
+    # With a lead this long all of the speech, some 13 MB, goes out at once: more than the kernel takes.
+    async with listening(directory, SessionLimits(lead_s=1e6)) as server, dial(server) as socket:
+        await begin(socket, StreamMessages())
+        await socket.recv()
+        socket.transport.pause_reading()
+        async with asyncio.timeout(20):
+            await directory.reported.wait()
+        socket.transport.abort()
+    assert directory.reports[0].ending is Ending.CALLER_HUNG_UP
+    assert "bytes unread" in caplog.text

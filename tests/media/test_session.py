@@ -80,6 +80,28 @@ def test_a_caller_who_interrupts_is_listened_to_and_the_transcript_keeps_what_wa
     assert not [at for at in phone.frames_s if phone.clears_s[0] < at < phone.clears_s[0] + 0.7]
 
 
+def test_a_caller_who_says_hello_on_picking_up_hears_the_whole_greeting() -> None:
+    async def story(phone: Phone) -> None:
+        await phone.say("hello yes")
+        await phone.listen()
+        await phone.say("correct")
+
+    report, phone = held(story)
+    assert phone.clears_s == []
+    assert said(report) == ["caller: hello yes", GREETING, "caller: correct", GOODBYE]
+
+
+def test_an_interruption_that_makes_no_sense_has_the_question_said_again() -> None:
+    async def story(phone: Phone) -> None:
+        await phone.wait(1.5)
+        await phone.say("who is this")
+        await phone.listen()
+        await phone.say("yes")
+
+    report, _ = held(story)
+    assert said(report) == ["agent: Hello Asha. Is –", "caller: who is this", GREETING, "caller: yes", GOODBYE]
+
+
 def test_a_cough_over_the_agent_only_makes_it_say_the_sentence_again() -> None:
     async def story(phone: Phone) -> None:
         await phone.wait(1.5)
@@ -97,7 +119,7 @@ def test_a_cough_over_the_agent_only_makes_it_say_the_sentence_again() -> None:
 
 def test_a_template_without_barge_in_is_heard_to_its_end() -> None:
     async def story(phone: Phone) -> None:
-        await phone.wait(1.0)
+        await phone.wait(1.5)
         await phone.say("no")
         await phone.listen()
         await phone.say("yes")

@@ -30,7 +30,10 @@ async def _line_with(process: asyncio.subprocess.Process, text: str) -> str:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_process_told_to_stop_finishes_its_calls_first(number: signal.Signals) -> None:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.media.process", cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *(sys.executable, "-m", "tests.media.process"),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     try:
         port = (await _line_with(process, "media server listens")).rpartition(":")[2].strip()

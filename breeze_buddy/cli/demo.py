@@ -84,7 +84,7 @@ async def _demonstrate(stack: Stack, options: DemoOptions, console: Console) -> 
     console.print(f"Starting Breeze Buddy in {stack.plan.folder} …", highlight=False)
     async with stack:
         report = await _campaign(stack, people, options, console)
-        console.print(table_of(report))
+        console.print(table_of(report, width=console.width))
         _say_what_differs(report, people, console)
         if options.report is not None:
             options.report.parent.mkdir(parents=True, exist_ok=True)
@@ -108,9 +108,10 @@ async def _campaign(stack: Stack, people: Sequence[DemoPerson], options: DemoOpt
     try:
         campaign_id = await _start(client, people, began)
         console.print(f"Calling {len(people)} people from {len(NUMBERS)} numbers …", highlight=False)
-        if not await _watch(client, campaign_id, len(people), options.timeout_s, console):
-            console.print(f"[red]Time ran out after {options.timeout_s:g} s.[/]")
-        await _until_recorded(client, campaign_id)
+        if await _watch(client, campaign_id, len(people), options.timeout_s, console):
+            await _until_recorded(client, campaign_id)
+        else:
+            console.print(f"[red]Time ran out after {options.timeout_s:g} s.[/]", highlight=False)
         by_phone = {person.phone: person for person in people}
         leads = await _whole_leads(client, campaign_id)
         reported = [report_lead(lead, by_phone[lead["phone"]]) for lead in leads]
@@ -188,14 +189,18 @@ def _say_what_differs(report: DemoReport, people: Sequence[DemoPerson], console:
     if report.as_expected and len(report.leads) == len(people):
         console.print(
             f"[green]Every lead ended as its person must[/]: {totals['calls']} calls, "
-            f"{totals['recordings']} recordings, {totals['wall_s']:.0f} s."
+            f"{totals['recordings']} recordings, {totals['wall_s']:.0f} s.",
+            highlight=False,
         )
         return
     if len(report.leads) != len(people):
         console.print(f"[red]{len(people)} people were to be called, and there are {len(report.leads)} leads.[/]")
     for lead in report.leads:
         if lead.unexpected:
-            console.print(f"[red]{lead.phone} ({lead.person})[/]: {'; '.join(lead.unexpected)} (lead {lead.id})")
+            what = "; ".join(lead.unexpected)
+            console.print(
+                f"[red]{lead.phone}[/] ({lead.person}, lead {lead.id}): {what}", highlight=False, soft_wrap=True
+            )
 
 
 async def _until_stopped(stack: Stack) -> None:

@@ -47,9 +47,9 @@ class Expectation:
 
     def differences(self, lead: LeadSeen) -> list[str]:
         """A sentence for each thing in which the lead is not as it must be."""
-        found = []
         if lead.status != "FINISHED":
-            found.append(f"is {lead.status}, not FINISHED")
+            return [f"is {lead.status} after {lead.attempts} attempts, not FINISHED"]
+        found = []
         if lead.outcome != self.outcome:
             found.append(f"outcome is {lead.outcome or 'none'}, not {self.outcome}")
         if lead.attempts != len(self.calls):

@@ -11,6 +11,8 @@ from rich.table import Table
 from breeze_buddy.cli.demo_expectations import EXPECTATIONS
 from breeze_buddy.cli.demo_people import DemoPerson
 
+_WIDE = 96
+
 
 class ReportedCall(BaseModel):
     """One attempt that counts. `recording` is the sid of a recording that is stored, else null."""
@@ -91,11 +93,12 @@ def make_report(leads: Sequence[ReportedLead], *, people: int, wall_s: float) ->
     )
 
 
-def table_of(report: DemoReport) -> Table:
-    """One row a lead, for a person to read."""
+def table_of(report: DemoReport, *, width: int) -> Table:
+    """One row a lead, for a person to read; on less than 96 columns without the status of those who are FINISHED."""
+    wide = width >= _WIDE
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for heading in ("", "phone", "person", "status", "outcome"):
-        table.add_column(heading, no_wrap=heading in ("phone", "status"))
+    for heading in ("", "phone", "person", *(("status",) if wide else ()), "outcome"):
+        table.add_column(heading, no_wrap=heading != "person")
     for heading in ("attempts", "duration", "recording"):
         table.add_column(heading, no_wrap=True, justify="right")
     for lead in report.leads:
@@ -105,8 +108,7 @@ def table_of(report: DemoReport) -> Table:
             "[red]✗[/]" if lead.unexpected else "[green]✓[/]",
             lead.phone,
             lead.person.replace("_", " "),
-            lead.status,
-            lead.outcome or "",
+            *((lead.status, lead.outcome or "") if wide else (lead.outcome or lead.status,)),
             str(lead.attempts),
             f"{duration_s} s" if duration_s else "",
             str(recordings) if recordings else "",

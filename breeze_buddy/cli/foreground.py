@@ -37,3 +37,17 @@ async def until_signalled(work: Coroutine[Any, Any, int], *, insist: Callable[[]
     finally:
         for number in STOP_SIGNALS:
             loop.remove_signal_handler(number)
+
+
+async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Finish `work` even when the caller is cancelled meanwhile; the cancellation is raised afterwards."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled

@@ -1,12 +1,12 @@
 """The whole platform on one machine: Temporal, simulator, API, worker and media server in one data folder."""
 
-import asyncio
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
+from breeze_buddy.cli.foreground import to_the_end
 from breeze_buddy.cli.stack_plan import StackPlan
 from breeze_buddy.cli.stack_secrets import StackSecrets, load_or_make
 from breeze_buddy.cli.stack_state import ProcessState, StackState, remove_state
@@ -54,8 +54,10 @@ class Stack:
         await supervisor.start(plan.api(secrets), plan.worker(secrets), plan.media(secrets))
 
     async def _stop(self) -> None:
-        await asyncio.shield(self.supervisor.stop())
-        remove_state(self.plan.folder)
+        try:
+            await to_the_end(self.supervisor.stop())
+        finally:
+            remove_state(self.plan.folder)
 
     def _write_state(self) -> None:
         plan, supervisor = self.plan, self.supervisor

@@ -1,10 +1,9 @@
 """`breeze temporal`: the development server alone, set up and kept until a signal."""
 
-import asyncio
 from pathlib import Path
 
 from breeze_buddy.cli.errors import PortTaken, StartFailed
-from breeze_buddy.cli.foreground import INTERRUPTED, until_signalled
+from breeze_buddy.cli.foreground import INTERRUPTED, to_the_end, until_signalled
 from breeze_buddy.cli.lock import FolderLock
 from breeze_buddy.cli.ports import HOST, is_free
 from breeze_buddy.cli.process import Child
@@ -36,5 +35,5 @@ async def _serve(server: Child, settings: Settings, port: int, ui_port: int) -> 
         print(f"Temporal serves on {HOST}:{port}; its UI is at http://{HOST}:{ui_port} (Ctrl-C stops it)", flush=True)
         await server.until_exit()
     finally:
-        await asyncio.shield(server.stop())
+        await to_the_end(server.stop())
     raise StartFailed(f"Temporal {server.how_it_ended()}. {server.last_words()}")

@@ -1,13 +1,15 @@
 """The demo's people, and what each kind must lead to."""
 
+import io
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from rich.console import Console
 
 from breeze_buddy.cli.demo_expectations import EXPECTATIONS
 from breeze_buddy.cli.demo_people import ASKING, make_people, with_those_who_ask
-from breeze_buddy.cli.demo_report import ReportedCall, ReportedLead, make_report, report_lead
+from breeze_buddy.cli.demo_report import ReportedCall, ReportedLead, make_report, report_lead, table_of
 from breeze_buddy.cli.demo_template import TEMPLATE
 from breeze_buddy.domain.call import AnsweredBy, CallStatus
 from breeze_buddy.domain.conversation import Ending
@@ -125,7 +127,7 @@ def test_a_lead_that_ended_as_it_must_has_no_differences() -> None:
 @pytest.mark.parametrize(
     ("seen", "words"),
     [
-        (Seen("talks", status="RETRY", outcome=None), "is RETRY, not FINISHED"),
+        (Seen("talks", status="RETRY", outcome=None), "is RETRY after 1 attempts, not FINISHED"),
         (Seen("talks", outcome="HUNG_UP"), "outcome is HUNG_UP, not COMPLETED"),
         (Seen("talks", calls=(("completed", None),)), "call 1 was completed and has no stored recording"),
         (Seen("talks", calls=(("completed", "RE1"),) * 2), "made 2 attempts, not 1"),
@@ -159,6 +161,29 @@ async def test_the_report_counts_only_attempts_that_count_and_recordings_that_ar
     assert report.totals["recordings"] == 1
     assert report.totals["by_call_status"] == {"completed": 2}
     assert report.totals["wall_s"] == 1.3
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_shows_each_lead_whole_on_a_terminal_of_any_width(width: int) -> None:
+    lead = ReportedLead(
+        id="l",
+        phone="+447866517680",
+        name="Ada",
+        person="asks_not_to_be_called",
+        status="FINISHED",
+        outcome="DO_NOT_CALL",
+        attempts=1,
+        calls=[ReportedCall(sid="CA", status="completed", duration_s=8, recording="RE")],
+        unexpected=[],
+    )
+    console = Console(width=width, file=io.StringIO())
+    console.print(table_of(make_report([lead], people=1, wall_s=1), width=width))
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    for text in ("+447866517680", "DO_NOT_CALL", "8 s", "✓", "attempts", "duration", "recording"):
+        assert text in shown
+    assert ("FINISHED" in shown) is (width == 120)
+    assert "…" not in shown
 
 
 def test_a_report_without_leads_is_not_a_success() -> None:

@@ -1,5 +1,6 @@
 """Whatever ends the supervisor, its children end with it."""
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from breeze_buddy.cli.foreground import to_the_end
 from breeze_buddy.cli.ports import StackPorts
 from tests.cli.conftest import ends_within, is_alive
 
@@ -57,3 +59,28 @@ def test_a_second_copy_on_the_same_folder_ends_with_an_error(tmp_path: Path, por
         )
         assert second.returncode == 1
         assert f"in use by another Breeze Buddy, process {stack.pid}" in second.stderr
+
+
+async def test_cleaning_up_is_finished_even_if_a_signal_comes_meanwhile() -> None:
+    begun, may_end, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def clean_up() -> None:
+        begun.set()
+        await may_end.wait()
+        ended.set()
+
+    caller = asyncio.create_task(to_the_end(clean_up()))
+    await begun.wait()
+    caller.cancel()
+    asyncio.get_running_loop().call_soon(may_end.set)
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert ended.is_set()
+
+
+def test_a_second_signal_leaves_nothing_behind(tmp_path: Path, ports: StackPorts) -> None:
+    with _stack(tmp_path, ports.api) as (stack, pids):
+        stack.send_signal(signal.SIGINT)
+        stack.send_signal(signal.SIGTERM)
+        assert stack.wait(timeout=20) == 130
+        assert not any(is_alive(pid) for pid in pids)

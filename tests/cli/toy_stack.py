@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from breeze_buddy.cli.foreground import until_signalled
+from breeze_buddy.cli.foreground import to_the_end, until_signalled
 from breeze_buddy.cli.lock import FolderLock
 from breeze_buddy.cli.process import ChildSpec
 from breeze_buddy.cli.readiness import tcp_accepts
@@ -33,7 +33,7 @@ async def _run(folder: Path, port: int) -> int:
         print(json.dumps({name: child.pid for name, child in supervisor.children.items()}), flush=True)
         await supervisor.hold()
     finally:
-        await supervisor.stop()
+        await to_the_end(supervisor.stop())
     return 0
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from breeze_buddy.cli.configuration import read_settings
-from breeze_buddy.cli.errors import CommandError
+from breeze_buddy.cli.errors import CommandError, SettingsError
 from breeze_buddy.cli.logs import LogFormat, configure_logging
 from breeze_buddy.settings import Settings
 
@@ -59,7 +59,10 @@ def main() -> None:
 
 def _begin(context: typer.Context) -> Settings:
     settings = read_settings()
-    configure_logging(settings.log_level, context.obj)
+    try:
+        configure_logging(settings.log_level, context.obj)
+    except ValueError as error:
+        raise SettingsError(f"LOG_LEVEL: {error}; use DEBUG, INFO, WARNING or ERROR") from None
     return settings
 
 

@@ -51,6 +51,13 @@ def test_a_wrong_setting_is_named_as_the_variable_it_is(tmp_path: Path) -> None:
     assert "Traceback" not in refused.stderr
 
 
+def test_an_unknown_log_level_is_said(tmp_path: Path) -> None:
+    refused = _breeze("worker", folder=tmp_path, LOG_LEVEL="loud")
+    assert refused.returncode == 2
+    assert "LOG_LEVEL" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 def test_a_database_without_its_schema_is_said_with_what_to_run(tmp_path: Path) -> None:
     refused = _breeze("--log-format", "text", "worker", folder=tmp_path)
     assert refused.returncode == 1

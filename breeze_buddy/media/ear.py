@@ -10,13 +10,15 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from breeze_buddy.media.engines import Transcriber, VoiceActivity
+from breeze_buddy.media.engines import Transcriber, VoiceActivity, closing
 from breeze_buddy.media.turns import ONSET_S, TurnDetector, TurnEvent
 
 log = logging.getLogger(__name__)
 
 BEFORE_ONSET_S = 0.35
 AFTER_SPEECH_S = 0.2
+TRANSCRIPT_S = 8.0
+"""A transcript that takes longer after the end of its turn is given up: the caller waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,14 @@ class _TurnAudio:
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.limit = asyncio.timeout(None)
 
     def push(self, mulaw: bytes) -> None:
         self._queue.put_nowait(mulaw)
 
     def end(self) -> None:
         self._queue.put_nowait(None)
+        self.limit.reschedule(asyncio.get_running_loop().time() + TRANSCRIPT_S)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while (audio := await self._queue.get()) is not None:
@@ -125,7 +129,8 @@ class Ear:
             self._held.append(audio)
 
     async def _transcribe(self, turn: _TurnAudio) -> str:
-        words = [transcript.text async for transcript in self._transcriber.transcribe(turn) if transcript.final]
+        async with turn.limit, closing(self._transcriber.transcribe(turn)) as transcripts:
+            words = [transcript.text async for transcript in transcripts if transcript.final]
         return " ".join(text.strip() for text in words if text.strip())
 
     def _understood(self, task: "asyncio.Task[str]", began_s: float) -> None:

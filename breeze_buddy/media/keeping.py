@@ -8,6 +8,7 @@ from breeze_buddy.media.directory import CallDirectory
 
 log = logging.getLogger(__name__)
 
+LAST_SAVE_S = 2.0
 REPORT_BACKOFF_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
@@ -29,10 +30,10 @@ class StateKeeper:
             self._task.add_done_callback(self._done)
 
     async def settle(self) -> None:
-        """Wait for a save that is under way, and start no more: the report follows."""
+        """Wait a moment for a save that is under way, and start no more: the report follows."""
         self._latest = None
         if self._task is not None:
-            await asyncio.wait([self._task])
+            await asyncio.wait([self._task], timeout=LAST_SAVE_S)
 
     async def _save(self) -> None:
         while self._latest is not None and self._latest != self._saved:

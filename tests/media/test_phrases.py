@@ -1,7 +1,7 @@
 """What a caller says, and what the agent takes it for."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from breeze_buddy.domain.flow import Function
@@ -81,6 +81,7 @@ def test_a_choice_by_number_is_nothing_but_the_number(said: str, digits: str | N
     assert only_digits(said) == digits
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="0123456789", min_size=1, max_size=12))
 def test_digits_said_one_by_one_come_back_as_they_are(digits: str) -> None:
     names = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

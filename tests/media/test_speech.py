@@ -240,8 +240,8 @@ async def test_the_event_loop_goes_on_while_speech_is_worked_on(
     print(f"\nevent loop under speech work: 20 ms ticks late by {late_ms[len(late_ms) // 2]:.1f} ms (median), ", end="")
     print(f"{late_ms[-1]:.1f} ms (most of {len(late_ms)})")
     assert len(late_ms) >= 10
-    # Far from the lead of 200 ms that covers a stall; a model run on the loop itself would be beyond it.
-    assert late_ms[-1] < 150
+    # Were a model run on the loop itself, most ticks would wait for it.
+    assert late_ms[len(late_ms) // 2] < 20
 
 
 def test_a_model_that_is_not_there_is_named() -> None:

@@ -46,6 +46,8 @@ class _Track:
         self.judging = False
 
     def push(self, audio: bytes) -> None:
+        if self._on_window is None:
+            return
         audio = self._rest + audio
         end = len(audio) - len(audio) % WINDOW_SAMPLES
         for at in range(0, end, WINDOW_SAMPLES):

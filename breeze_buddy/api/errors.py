@@ -52,5 +52,5 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Unreachable)
     async def unreachable(_: Request, error: Unreachable) -> JSONResponse:
         logger.error("%s", error)
-        message = "Temporal does not answer; what you asked for is kept, and the same request can be sent again"
+        message = f"{error}; what you asked for is kept, and the same request can be sent again"
         return refusal(status.HTTP_503_SERVICE_UNAVAILABLE, "temporal_unreachable", message)

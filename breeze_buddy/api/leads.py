@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Body, Query, Response, status
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from breeze_buddy.activities.calls import tell_campaign
 from breeze_buddy.activities.campaigns import tell_cancelled
 from breeze_buddy.activities.enrolment import new_lead, standing_campaign
 from breeze_buddy.api.campaigns import LeadPage, wake
@@ -119,4 +120,7 @@ async def cancel(context: AContext, lead_id: str, request: Annotated[CancelReque
         lead = await leads.get(tx, lead_id)
     if tell:
         await tell_cancelled(context.database, context.signals, lead_id, hang_up=wanted.hang_up, reason=wanted.reason)
-    return lead
+    else:
+        await tell_campaign(context.database, context.signals, lead.campaign_id)
+    async with context.database.read() as tx:
+        return await leads.get(tx, lead_id)

@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import logging
 import signal
+from collections.abc import Sequence
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import Interceptor, UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from breeze_buddy.activities.backlog import BacklogActivities
@@ -33,10 +34,20 @@ WORKFLOWS = [CampaignWorkflow, LeadWorkflow]
 
 
 class WorkerProcess:
-    """One worker with the clients it uses. `sandboxed` checks workflows for determinism, at twice the cost."""
+    """One worker with the clients it uses.
+
+    `sandboxed` checks workflows for determinism, at twice the cost; `interceptors` see every activity.
+    """
 
     def __init__(
-        self, settings: Settings, database: Database, client: Client, twilio: Twilio, *, sandboxed: bool = False
+        self,
+        settings: Settings,
+        database: Database,
+        client: Client,
+        twilio: Twilio,
+        *,
+        sandboxed: bool = False,
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
         signals = Signals(client, settings.temporal_task_queue)
         dispatcher = Dispatcher(database, signals)
@@ -72,6 +83,7 @@ class WorkerProcess:
                 notifications.notify,
             ],
             workflow_runner=SandboxedWorkflowRunner() if sandboxed else UnsandboxedWorkflowRunner(),
+            interceptors=interceptors,
             max_cached_workflows=2000,
             graceful_shutdown_timeout=timedelta(seconds=10),
         )

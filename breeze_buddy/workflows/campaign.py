@@ -10,10 +10,6 @@ from typing import Any
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from breeze_buddy.domain import messages
-from breeze_buddy.domain.campaign import CampaignProgress, CampaignStatus
-from breeze_buddy.domain.messages import CampaignResult, CancelRequest, Enrolled, PrimeResult
-
 with workflow.unsafe.imports_passed_through():
     from breeze_buddy.activities.campaigns import (
         INVALID_DEFINITION,
@@ -23,6 +19,9 @@ with workflow.unsafe.imports_passed_through():
         StatusWanted,
     )
     from breeze_buddy.activities.signals import CAMPAIGN_ID, TEMPLATE_NAME
+    from breeze_buddy.domain import messages
+    from breeze_buddy.domain.campaign import CampaignProgress, CampaignStatus
+    from breeze_buddy.domain.messages import CampaignResult, CancelRequest, Enrolled, PrimeResult
     from breeze_buddy.workflows.options import LONG, SHORT
 
 # Past this many events a long campaign goes on with an empty history.

@@ -14,22 +14,6 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
 from temporalio.exceptions import ActivityError
 
-from breeze_buddy.domain import messages
-from breeze_buddy.domain.call import CallStatus
-from breeze_buddy.domain.lead import LeadStatus
-from breeze_buddy.domain.messages import (
-    AttemptEnd,
-    CallEvent,
-    CallSummary,
-    CancelRequest,
-    DialResult,
-    Grant,
-    LeadResult,
-    LeadStart,
-    Standing,
-    Waits,
-)
-
 with workflow.unsafe.imports_passed_through():
     from breeze_buddy.activities.backlog import BacklogActivities
     from breeze_buddy.activities.calls import CallActivities
@@ -37,6 +21,21 @@ with workflow.unsafe.imports_passed_through():
     from breeze_buddy.activities.recordings import RecordingActivities
     from breeze_buddy.activities.signals import ATTEMPTS, CALL_OUTCOME, LEAD_STATUS
     from breeze_buddy.activities.telephony import TelephonyActivities
+    from breeze_buddy.domain import messages
+    from breeze_buddy.domain.call import CallStatus
+    from breeze_buddy.domain.lead import LeadStatus
+    from breeze_buddy.domain.messages import (
+        AttemptEnd,
+        CallEvent,
+        CallSummary,
+        CancelRequest,
+        DialResult,
+        Grant,
+        LeadResult,
+        LeadStart,
+        Standing,
+        Waits,
+    )
     from breeze_buddy.workflows.options import RECORDING, SHORT, WEBHOOK
 
 

@@ -5,6 +5,7 @@ Callers speak with the same model as the agent at another pace and pitch. `-s` p
 
 import asyncio
 import json
+import sys
 import time
 from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator
@@ -247,6 +248,12 @@ async def test_the_event_loop_goes_on_while_speech_is_worked_on(
 def test_a_model_that_is_not_there_is_named() -> None:
     with pytest.raises(EngineUnavailable, match="WHISPER_MODEL"):
         load_engines(Settings(whisper_model=Path("/nowhere/whisper")))
+
+
+def test_without_the_speech_packages_the_person_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "breeze_buddy.media.speech.whisper", None)
+    with pytest.raises(EngineUnavailable, match=r"breeze-buddy\[speech\]"):
+        load_engines(Settings())
 
 
 class RealTimeCaller:

@@ -53,6 +53,13 @@ _ORDER = {
 }
 
 
+class Direction(StrEnum):
+    """Who called whom: we the person, or the person us."""
+
+    OUTBOUND = "outbound"
+    INBOUND = "inbound"
+
+
 class AnsweredBy(StrEnum):
     """Who answered, by answering machine detection; the finer words of Twilio are folded into these."""
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from sqlalchemy import Row, exists, func, insert, select, update
 
-from breeze_buddy.domain.call import Progress
+from breeze_buddy.domain.call import Direction, Progress
 from breeze_buddy.domain.campaign import CampaignStatus
 from breeze_buddy.domain.lead import LeadStatus, check_transition
 from breeze_buddy.domain.messages import Grant, LeadStart
@@ -131,7 +131,11 @@ async def _live_calls(tx: Transaction) -> dict[str, int]:
 
 
 async def _next_lead(tx: Transaction, campaign_id: str, now: datetime) -> Row[Any] | None:
-    on_the_phone = exists().where(calls.c.to_phone == leads.c.phone, calls.c.progress.in_(LIVE))
+    on_the_phone = exists().where(
+        calls.c.to_phone == leads.c.phone,
+        calls.c.direction == Direction.OUTBOUND,
+        calls.c.progress.in_(LIVE),
+    )
     query = (
         select(leads)
         .where(
@@ -156,6 +160,7 @@ async def _lease(tx: Transaction, candidate: _Candidate, lead: Row[Any], line: _
     await tx.execute(
         insert(calls).values(
             id=call_id,
+            direction=Direction.OUTBOUND,
             lead_id=lead.id,
             campaign_id=campaign.id,
             number_id=line.number_id,

@@ -1,7 +1,6 @@
 """The tables. Portable between SQLite and PostgreSQL; the migrations create exactly these."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -84,6 +83,17 @@ numbers = Table(
     Column("provider", String(20), nullable=False),
     Column("channels", Integer, nullable=False),
     Column("enabled", Boolean, nullable=False),
+    # How calls to it are answered; none: they are refused.
+    Column("inbound", JSON),
+    _time("created_at", nullable=False),
+)
+
+# Callers whose calls to us are refused.
+blocked_callers = Table(
+    "blocked_callers",
+    metadata,
+    Column("phone", String(20), primary_key=True),
+    Column("reason", Text),
     _time("created_at", nullable=False),
 )
 
@@ -179,9 +189,12 @@ calls = Table(
     "calls",
     metadata,
     _id(),
-    _to("leads", index=True),
-    _to("campaigns"),
-    _to("numbers"),
+    Column("direction", String(10), nullable=False),
+    # An outbound call is an attempt at a lead; an inbound one has the template of its number.
+    _to("leads", index=True, nullable=True),
+    _to("campaigns", nullable=True),
+    _to("templates", nullable=True),
+    _to("numbers", index=True),
     Column("attempt", Integer, nullable=False),
     Column("from_phone", String(20), nullable=False),
     Column("to_phone", String(20), nullable=False),
@@ -212,7 +225,7 @@ calls = Table(
 )
 _unaccepted = text("progress = 'granted'")
 Index("ix_calls_unaccepted", calls.c.granted_at, sqlite_where=_unaccepted, postgresql_where=_unaccepted)
-_live = text("progress IN ('granted', 'intended', 'dialled')")
+_live = text("direction = 'outbound' AND progress IN ('granted', 'intended', 'dialled')")
 # The last guard of "never two calls to one person at once".
 Index("uq_calls_live_phone", calls.c.to_phone, unique=True, sqlite_where=_live, postgresql_where=_live)
 
@@ -260,7 +273,11 @@ recordings = Table(
     Column("stored_as", Text),
     Column("size_bytes", Integer),
     _time("stored_at"),
+    # Deleted at Twilio once our copy was safe; our copy deleted when its days were over.
+    _time("provider_deleted_at"),
+    _time("deleted_at"),
 )
+Index("ix_recordings_stored_at", recordings.c.stored_at)
 
 conversations = Table(
     "conversations",
@@ -282,4 +299,77 @@ stream_claims = Table(
     _time("claimed_at", nullable=False),
 )
 
-Row = dict[str, Any]
+# Media servers that take streams.
+pods = Table(
+    "pods",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("stream_url", Text, nullable=False),
+    Column("pool", String(100)),
+    Column("capacity", Integer, nullable=False),
+    Column("draining", Boolean, nullable=False),
+    _time("registered_at", nullable=False),
+    _time("beat_at", nullable=False),
+)
+
+# Which pod a call was given to; one row a call, open while the stream lives.
+pod_leases = Table(
+    "pod_leases",
+    metadata,
+    Column("call_id", String(36), ForeignKey("calls.id"), primary_key=True),
+    Column("pod", String(100), nullable=False),
+    _time("leased_at", nullable=False),
+    _time("released_at"),
+)
+_open_lease = text("released_at IS NULL")
+Index("ix_pod_leases_open", pod_leases.c.pod, sqlite_where=_open_lease, postgresql_where=_open_lease)
+
+# A call handed to a human, or the try.
+transfers = Table(
+    "transfers",
+    metadata,
+    _id(),
+    _to("calls"),
+    Column("order", String(20), nullable=False),
+    Column("asked_by", String(20), nullable=False),
+    Column("reason", Text),
+    Column("status", String(20), nullable=False),
+    # Unique for ever: a reused name would merge two calls.
+    Column("conference_name", String(64), nullable=False, unique=True),
+    Column("conference_sid", String(64)),
+    _time("requested_at", nullable=False),
+    _time("customer_moved_at"),
+    _time("customer_joined_at"),
+    _time("connected_at"),
+    _time("ended_at"),
+    Column("ending", String(30)),
+)
+_open_transfer = text("ended_at IS NULL")
+Index(
+    "uq_transfers_open_call",
+    transfers.c.call_id,
+    unique=True,
+    sqlite_where=_open_transfer,
+    postgresql_where=_open_transfer,
+)
+Index("ix_transfers_call_id", transfers.c.call_id)
+
+# One dialled human of a transfer.
+transfer_legs = Table(
+    "transfer_legs",
+    metadata,
+    _id(),
+    _to("transfers", index=True),
+    Column("phone", String(20), nullable=False),
+    Column("sid", String(64), unique=True),
+    Column("status", String(20)),
+    Column("sequence", Integer, nullable=False),
+    Column("answered_by", String(20)),
+    Column("error_message", Text),
+    _time("intended_at", nullable=False),
+    _time("answered_at"),
+    _time("accepted_at"),
+    _time("joined_at"),
+    _time("ended_at"),
+    Column("ending", String(30)),
+)

@@ -46,9 +46,13 @@ class HibariSpeaker:
         self.render("One moment, please.", 1.0)
 
     async def speak(self, text: str, voice: Voice) -> AsyncIterator[SpokenChunk]:
-        for sentence in self._model.split_sentences(text):
-            audio = await self._audio((sentence, voice.speed))
-            yield SpokenChunk(sentence, audio)
+        sentences = self._model.split_sentences(text)
+        # All of them are begun at once: the next one is ready when the one before has been heard, however busy
+        # the machine is meanwhile.
+        rendered = [self._begin((sentence, voice.speed)) for sentence in sentences]
+        for sentence, audio in zip(sentences, rendered, strict=True):
+            # A caller who interrupts leaves; others may wait for the same sentence.
+            yield SpokenChunk(sentence, await asyncio.shield(audio))
 
     def render(self, sentence: str, speed: float) -> bytes:
         """The sentence as µ-law. Blocks."""
@@ -64,18 +68,21 @@ class HibariSpeaker:
         samples = np.clip(wave * (LOUDNESS_LEVEL / loudness), -32000, 32000)
         return mulaw.from_pcm(samples.astype("<i2").tobytes())
 
-    async def _audio(self, key: _Key) -> bytes:
+    def _begin(self, key: _Key) -> "asyncio.Future[bytes]":
+        """The sentence's audio: kept from before, being rendered for somebody, or begun now."""
+        loop = asyncio.get_running_loop()
         kept = self._kept.get(key)
         if kept is not None:
             self._kept.move_to_end(key)
-            return kept
+            ready: asyncio.Future[bytes] = loop.create_future()
+            ready.set_result(kept)
+            return ready
         rendering = self._rendering.get(key)
         if rendering is None:
-            rendering = asyncio.get_running_loop().run_in_executor(self._executor, self.render, *key)
+            rendering = loop.run_in_executor(self._executor, self.render, *key)
             self._rendering[key] = rendering
             rendering.add_done_callback(lambda done: self._rendered(key, done))
-        # A caller who interrupts leaves; others may wait for the same sentence.
-        return await asyncio.shield(rendering)
+        return rendering
 
     def _rendered(self, key: _Key, done: "asyncio.Future[bytes]") -> None:
         self._rendering.pop(key, None)

@@ -4,6 +4,7 @@ Whoever talks to a workflow (the API, the media server, an activity) needs only 
 """
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -12,19 +13,30 @@ from breeze_buddy.domain.call import CallStatus
 from breeze_buddy.domain.campaign import CampaignDefinition, CampaignProgress, CampaignStatus
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.outcome import Outcome
+from breeze_buddy.domain.transfer import TransferEnding
 
 TASK_QUEUE = "breeze-buddy"
 
 CAMPAIGN_WORKFLOW = "CampaignWorkflow"
 LEAD_WORKFLOW = "LeadWorkflow"
+INBOUND_WORKFLOW = "InboundCallWorkflow"
+TRANSFER_WORKFLOW = "TransferWorkflow"
 
 # Signals of a lead
 GRANT = "grant"
+
+# Signals of every workflow that follows a call: a lead's and an inbound one's
 CALL_ENDED = "call_ended"
 MACHINE_ANSWERED = "machine_answered"
 CONVERSATION_REPORTED = "conversation_reported"
 RECORDING_READY = "recording_ready"
+TRANSFER_REQUESTED = "transfer_requested"
 CANCEL = "cancel"
+
+# Signals of a transfer
+LEG_NEWS = "leg_news"
+CONFERENCE_NEWS = "conference_news"
+CUSTOMER_GONE = "customer_gone"
 
 # Signals of a campaign (and CANCEL)
 PAUSE = "pause"
@@ -53,6 +65,14 @@ def lead_workflow_id(lead_id: str) -> str:
 
 def campaign_workflow_id(campaign_id: str) -> str:
     return f"campaign-{campaign_id}"
+
+
+def inbound_workflow_id(call_sid: str) -> str:
+    return f"inbound-{call_sid}"
+
+
+def transfer_workflow_id(call_sid: str) -> str:
+    return f"transfer-{call_sid}"
 
 
 class _Message(BaseModel):
@@ -87,6 +107,48 @@ class CallEvent(_Message):
 
     call_id: str
     status: CallStatus | None = None
+
+
+class TransferStart(_Message):
+    """Somebody wants the caller of `call_id` handed to a human; input of a TransferWorkflow."""
+
+    transfer_id: str
+    call_id: str
+    call_sid: str
+    reason: str = ""
+
+
+class TransferResult(_Message):
+    """How a transfer ended, as a person reads it in the Temporal UI."""
+
+    ending: TransferEnding
+    human: str | None = Field(None, description="who talked: the last digits of the phone")
+    waited_s: float = 0
+    talked_s: float = 0
+    customer_returned: bool = False
+
+
+class LegNews(StrEnum):
+    """What happened on the phone of a human who is dialled."""
+
+    ANSWERED = "answered"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    MACHINE = "machine"
+    ENDED = "ended"
+
+
+class LegEvent(_Message):
+    leg_id: str
+    news: LegNews
+    status: CallStatus | None = None
+
+
+class ConferenceEvent(_Message):
+    """Somebody came into the conference or left it. `leg_id` is None for the customer."""
+
+    joined: bool
+    leg_id: str | None = None
 
 
 class CancelRequest(_Message):
@@ -164,7 +226,7 @@ class AttemptEnd(_Message):
     result: str | None = None
     awaiting_conversation: bool = False
     recording_expected: bool = False
-    recording_ready: bool = Field(False, description="Twilio has said that it can be fetched")
+    recording_ready: bool = Field(False, description="Twilio has said that it can be fetched, or that there is none")
     notify: bool = Field(False, description="the template has a post-call webhook")
 
 

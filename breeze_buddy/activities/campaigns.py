@@ -9,14 +9,15 @@ from pydantic_core import ErrorDetails
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from breeze_buddy.activities.calls import tell_campaign
 from breeze_buddy.activities.dispatch import Dispatcher
 from breeze_buddy.activities.enrolment import enrol
 from breeze_buddy.activities.signals import Signals
 from breeze_buddy.domain import messages
 from breeze_buddy.domain.campaign import CampaignProgress, CampaignStatus
-from breeze_buddy.domain.errors import DomainError
+from breeze_buddy.domain.errors import DomainError, IllegalTransition
 from breeze_buddy.domain.messages import CampaignStart, CancelRequest, Enrolled, PrimeResult
-from breeze_buddy.store import campaigns, cancelling
+from breeze_buddy.store import campaigns, cancelling, leads
 from breeze_buddy.store.database import Database
 from breeze_buddy.store.errors import StoreError
 
@@ -159,10 +160,16 @@ class CampaignActivities:
     async def cancel_campaign(self, wanted: Cancelling) -> CampaignProgress:
         """Cancel: leads that never had a line finish at once, the others are told, until all have finished."""
         request, campaign_id = wanted.request, wanted.campaign_id
+        try:
+            async with self._database.write() as tx:
+                await campaigns.set_status(
+                    tx, campaign_id, CampaignStatus.CANCELLED, now=self._database.now(), reason=request.reason
+                )
+        except IllegalTransition as error:
+            # It was completed in the same moment; then there is nothing to cancel.
+            activity.logger.warning("%s", error)
+        # In a transaction of its own: whoever moves a lead takes the lead's row before the campaign's.
         async with self._database.write() as tx:
-            await campaigns.set_status(
-                tx, campaign_id, CampaignStatus.CANCELLED, now=self._database.now(), reason=request.reason
-            )
             await cancelling.cancel_campaign_leads(tx, campaign_id, hang_up=request.hang_up, now=self._database.now())
         pause_s = 0.2
         while True:
@@ -185,3 +192,5 @@ async def tell_cancelled(database: Database, signals: Signals, lead_id: str, *, 
         return
     async with database.write() as tx:
         await cancelling.withdraw_orphan(tx, lead_id, now=database.now(), reason=reason)
+        lead = await leads.get(tx, lead_id)
+    await tell_campaign(database, signals, lead.campaign_id)

@@ -16,6 +16,7 @@ from breeze_buddy.store.database import Database
 logger = logging.getLogger(__name__)
 
 _AT_ONCE = 20
+_IN_ONE_TRANSACTION = 100
 
 
 class Dispatcher:
@@ -27,10 +28,16 @@ class Dispatcher:
 
     async def dispatch(self, campaign_id: str | None = None) -> int:
         """Lease every line that a due lead can use, of one campaign or of all; returns how many."""
-        async with self._database.write() as tx:
-            granted = await backlog.grant_lines(tx, now=self._database.now(), campaign_id=campaign_id)
-        await self.send(granted)
-        return len(granted)
+        total = 0
+        while True:
+            async with self._database.write() as tx:
+                granted = await backlog.grant_lines(
+                    tx, now=self._database.now(), campaign_id=campaign_id, limit=_IN_ONE_TRANSACTION
+                )
+            await self.send(granted)
+            total += len(granted)
+            if len(granted) < _IN_ONE_TRANSACTION:
+                return total
 
     async def send(self, granted: list[Granted]) -> None:
         """Signal each grant to its lead, starting the workflow where there is none."""

@@ -14,7 +14,7 @@ from breeze_buddy.domain.lead import LeadInput
 from breeze_buddy.domain.template import StoredTemplate, Template
 from breeze_buddy.domain.window import zone
 from breeze_buddy.store import campaigns, leads, numbers, templates
-from breeze_buddy.store.database import Transaction
+from breeze_buddy.store.database import Transaction, serialise_enrolment
 from breeze_buddy.store.leads import NewLead
 
 
@@ -80,6 +80,7 @@ async def enrol(
     workflow_id: str | None = None,
 ) -> NewCampaign:
     """Write a campaign with its leads. Raises NotFound for a template or number, and NoNumbers."""
+    await serialise_enrolment(tx)
     if definition.request_id is not None:
         there = await campaigns.by_request(tx, definition.request_id)
         if there is not None:
@@ -108,8 +109,11 @@ async def standing_campaign(
 ) -> Campaign:
     """The campaign of leads pushed alone with this template, on all registered numbers. Raises NoNumbers."""
     there = await campaigns.standing_of(tx, stored.id)
+    if there is None:
+        await serialise_enrolment(tx)
+        there = await campaigns.standing_of(tx, stored.id)
     if there is not None:
-        return there
+        return await campaigns.use_all_numbers(tx, there)
     registered = tuple(number.phone for number in await numbers.listed(tx) if number.enabled)
     number_ids = await resolve_numbers(tx, registered, default_number=default_number, now=now)
     return await campaigns.create(

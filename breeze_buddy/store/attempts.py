@@ -24,11 +24,12 @@ from breeze_buddy.domain.template import Template
 from breeze_buddy.domain.window import zone
 from breeze_buddy.store import campaigns as campaign_rows
 from breeze_buddy.store import leads as lead_rows
+from breeze_buddy.store import recordings as recording_rows
 from breeze_buddy.store import templates as template_rows
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.facts import add_facts, attempts_of, facts_of, locked_call, report_of
 from breeze_buddy.store.numbers import free_line
-from breeze_buddy.store.schema import calls, conversations, leads, recordings, stream_claims
+from breeze_buddy.store.schema import calls, conversations, leads, stream_claims
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +252,7 @@ async def _conversation_is_open(tx: Transaction, call_id: str) -> bool:
 async def _end(tx: Transaction, call: Row[Any], lead: Row[Any], template: Template) -> AttemptEnd:
     facts = facts_of(call)
     report = await report_of(tx, call.id)
-    known = (await tx.scalars(select(recordings.c.status).where(recordings.c.call_id == call.id))).all()
+    known = {recording.status for recording in await recording_rows.of_call(tx, call.id)}
     return AttemptEnd(
         call=CallSummary(
             attempt=call.attempt,
@@ -267,7 +268,7 @@ async def _end(tx: Transaction, call: Row[Any], lead: Row[Any], template: Templa
         reason=_why(call),
         result=report.result if report else None,
         recording_expected=template.record and facts.status is CallStatus.COMPLETED,
-        recording_ready=RecordingStatus.COMPLETED in known,
+        recording_ready=any(status is not None and status.is_final for status in known),
         notify=template.webhook_url is not None,
     )
 

@@ -6,6 +6,8 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Row, Select, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 
 from breeze_buddy.domain.campaign import (
     Campaign,
@@ -17,7 +19,7 @@ from breeze_buddy.domain.campaign import (
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.messages import campaign_workflow_id
 from breeze_buddy.store.database import Transaction
-from breeze_buddy.store.errors import NotFound
+from breeze_buddy.store.errors import Conflict, NotFound
 from breeze_buddy.store.schema import campaign_numbers, campaigns, leads, lines, numbers, templates
 
 
@@ -47,24 +49,30 @@ async def create(
     workflow_id: str | None = None,
     standing: bool = False,
 ) -> Campaign:
-    """A campaign that has not been started, or a standing one, which always runs."""
+    """A campaign that has not been started, or a standing one, which always runs.
+
+    Raises Conflict when there is one with this request_id or workflow_id, or a standing one of this template.
+    """
     campaign_id = str(uuid4())
-    await tx.execute(
-        insert(campaigns).values(
-            id=campaign_id,
-            name=name,
-            template_id=template_id,
-            status=CampaignStatus.RUNNING if standing else CampaignStatus.CREATED,
-            standing=standing,
-            workflow_id=workflow_id or campaign_workflow_id(campaign_id),
-            request_id=request_id,
-            open_leads=0,
-            total_leads=0,
-            created_at=now,
-            started_at=now if standing else None,
-            **_pacing(pacing),
-        )
-    )
+    row = {
+        "id": campaign_id,
+        "name": name,
+        "template_id": template_id,
+        "status": CampaignStatus.RUNNING if standing else CampaignStatus.CREATED,
+        "standing": standing,
+        "workflow_id": workflow_id or campaign_workflow_id(campaign_id),
+        "request_id": request_id,
+        "open_leads": 0,
+        "total_leads": 0,
+        "created_at": now,
+        "started_at": now if standing else None,
+        **_pacing(pacing),
+    }
+    try:
+        async with tx.begin_nested():
+            await tx.execute(insert(campaigns).values(row))
+    except IntegrityError as error:
+        raise Conflict("there is a campaign with this request_id, or of this workflow") from error
     if number_ids:
         await tx.execute(
             insert(campaign_numbers),
@@ -104,6 +112,18 @@ async def listed(tx: Transaction, *, status: CampaignStatus | None = None, limit
     if status is not None:
         query = query.where(campaigns.c.status == status)
     return [await _campaign(tx, row) for row in (await tx.execute(query)).all()]
+
+
+async def use_all_numbers(tx: Transaction, campaign: Campaign) -> Campaign:
+    """Let a campaign call from every enabled number, also those registered after it was made."""
+    used = select(campaign_numbers.c.number_id).where(campaign_numbers.c.campaign_id == campaign.id)
+    missing = select(numbers.c.id).where(numbers.c.enabled.is_(True), numbers.c.id.not_in(used))
+    new = [{"campaign_id": campaign.id, "number_id": number_id} for number_id in await tx.scalars(missing)]
+    if not new:
+        return campaign
+    dialect: Any = postgresql if tx.dialect.name == "postgresql" else sqlite
+    await tx.execute(dialect.insert(campaign_numbers).values(new).on_conflict_do_nothing())
+    return await get(tx, campaign.id)
 
 
 async def set_pacing(tx: Transaction, campaign_id: str, changes: dict[str, Any]) -> Campaign:

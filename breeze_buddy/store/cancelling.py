@@ -1,9 +1,8 @@
 """Cancelling leads: at once where nothing is on, otherwise asked for, so that the lead's workflow does it."""
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, insert, literal, select, update
+from sqlalchemy import insert, select, update
 
 from breeze_buddy.domain.call import Progress
 from breeze_buddy.domain.lead import LeadStatus
@@ -11,6 +10,7 @@ from breeze_buddy.domain.outcome import Outcome
 from breeze_buddy.store import leads as lead_rows
 from breeze_buddy.store.attempts import withdraw
 from breeze_buddy.store.database import Transaction
+from breeze_buddy.store.facts import locked_call
 from breeze_buddy.store.numbers import free_line
 from breeze_buddy.store.schema import calls, lead_history, leads
 
@@ -34,18 +34,18 @@ async def cancel_lead(tx: Transaction, lead_id: str, *, hang_up: bool, now: date
 async def cancel_campaign_leads(tx: Transaction, campaign_id: str, *, hang_up: bool, now: datetime) -> int:
     """Finish all leads of a campaign that never had a line, and ask for the others. Returns how many were finished."""
     untouched = (leads.c.campaign_id == campaign_id, leads.c.status == LeadStatus.BACKLOG, leads.c.grants == 0)
-    await tx.execute(
-        insert(lead_history).from_select(
-            ["lead_id", "status", "reason", "at"],
-            select(
-                leads.c.id,
-                *_literals(LeadStatus.FINISHED, "the campaign was cancelled", now),
-            ).where(*untouched),
+    done = (
+        await tx.scalars(
+            update(leads)
+            .where(*untouched)
+            .values(status=LeadStatus.FINISHED, outcome=Outcome.CANCELLED, finished_at=now)
+            .returning(leads.c.id)
         )
-    )
-    done = await tx.execute(
-        update(leads).where(*untouched).values(status=LeadStatus.FINISHED, outcome=Outcome.CANCELLED, finished_at=now)
-    )
+    ).all()
+    if done:
+        # The history is of exactly the rows that were changed: a line may be granted to others meanwhile.
+        change = {"status": LeadStatus.FINISHED, "reason": "the campaign was cancelled", "at": now}
+        await tx.execute(insert(lead_history), [{"lead_id": lead_id, **change} for lead_id in done])
     await tx.execute(
         update(leads)
         .where(
@@ -55,17 +55,9 @@ async def cancel_campaign_leads(tx: Transaction, campaign_id: str, *, hang_up: b
         )
         .values(cancel_requested_at=now, cancel_hang_up=hang_up)
     )
-    if done.rowcount:
-        await lead_rows.close(tx, campaign_id, done.rowcount)
-    return done.rowcount
-
-
-def _literals(status: LeadStatus, reason: str, now: datetime) -> list[ColumnElement[Any]]:
-    return [
-        literal(str(status), lead_history.c.status.type),
-        literal(reason, lead_history.c.reason.type),
-        literal(now, lead_history.c.at.type),
-    ]
+    if done:
+        await lead_rows.close(tx, campaign_id, len(done))
+    return len(done)
 
 
 async def asked_to_cancel(
@@ -87,12 +79,14 @@ async def asked_to_cancel(
 
 async def withdraw_orphan(tx: Transaction, lead_id: str, *, now: datetime, reason: str) -> None:
     """Finish a cancelled lead that has no workflow (any more), and free the line it may still hold."""
+    call_id = (await lead_rows.row_of(tx, lead_id)).call_id
+    if call_id is not None:
+        # The call before its lead, as every step of an attempt takes them.
+        await locked_call(tx, call_id)
     lead = await lead_rows.row_of(tx, lead_id, lock=True)
-    if lead.status == LeadStatus.PROCESSING:
-        await free_line(tx, lead.call_id)
-        await tx.execute(
-            update(calls).where(calls.c.id == lead.call_id).values(progress=Progress.ENDED, settled_at=now)
-        )
+    if lead.status == LeadStatus.PROCESSING and lead.call_id == call_id:
+        await free_line(tx, call_id)
+        await tx.execute(update(calls).where(calls.c.id == call_id).values(progress=Progress.ENDED, settled_at=now))
         await lead_rows.move(tx, lead, LeadStatus.FINISHED, now=now, reason=reason, outcome=Outcome.CANCELLED)
         return
     await withdraw(tx, lead_id, now=now, reason=reason)

@@ -15,8 +15,9 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 SQLITE_BUSY_MS = 30_000
-# Any constant: the one advisory lock under which lines are granted on PostgreSQL.
+# Any constants: the advisory locks on PostgreSQL under which lines are granted, and campaigns are made.
 _DISPATCH_LOCK = 7_242_001
+_ENROLMENT_LOCK = 7_242_003
 
 Transaction = AsyncConnection
 
@@ -75,9 +76,19 @@ class Database:
 
 
 async def serialise_dispatch(tx: Transaction) -> None:
-    """Until this transaction ends no other one grants or frees lines: decisions see each other's result."""
+    """Until this transaction ends no other one grants lines or takes channels away: decisions see each other."""
+    await _serialise(tx, _DISPATCH_LOCK)
+
+
+async def serialise_enrolment(tx: Transaction) -> None:
+    """Until this transaction ends no other one makes campaigns: what one does not find, no other one is making."""
+    await _serialise(tx, _ENROLMENT_LOCK)
+
+
+async def _serialise(tx: Transaction, key: int) -> None:
+    # A write on SQLite is alone anyway.
     if tx.dialect.name == "postgresql":
-        await tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _DISPATCH_LOCK})
+        await tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
 
 
 def async_url(url: str) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from breeze_buddy.domain.number import Number, NumberInput, NumberUpdate
-from breeze_buddy.store.database import Transaction
+from breeze_buddy.store.database import Transaction, serialise_dispatch
 from breeze_buddy.store.errors import Conflict, NotFound
 from breeze_buddy.store.schema import lines, numbers
 
@@ -31,6 +31,8 @@ async def create(tx: Transaction, number: NumberInput, *, now: datetime) -> Numb
 
 async def change(tx: Transaction, number_id: str, wanted: NumberUpdate) -> Number:
     """Change channels or switch the number on or off; calls that are on go on. Raises NotFound."""
+    # A line that is being granted now must not be taken away.
+    await serialise_dispatch(tx)
     values = wanted.model_dump(exclude_none=True)
     if values:
         done = await tx.execute(update(numbers).where(numbers.c.id == number_id).values(**values))
@@ -90,7 +92,10 @@ async def free_line(tx: Transaction, call_id: str) -> bool:
     line = (await tx.execute(select(lines).where(lines.c.call_id == call_id))).first()
     if line is None:
         return False
-    channels = await tx.scalar(select(numbers.c.channels).where(numbers.c.id == line.number_id))
+    # With the lock, so that channels taken away in this moment are seen, or see the line free.
+    channels = await tx.scalar(
+        select(numbers.c.channels).where(numbers.c.id == line.number_id).with_for_update(read=True)
+    )
     if channels is not None and line.channel >= channels:
         await tx.execute(delete(lines).where(lines.c.id == line.id))
     else:

@@ -1,0 +1,132 @@
+"""Streams and conversations: who may take a call, where a talk stands, what came of it."""
+
+from datetime import timedelta
+
+import pytest
+
+from breeze_buddy.domain.call import CallStatus
+from breeze_buddy.domain.conversation import ConversationState, Ending, Utterance
+from breeze_buddy.store import conversations, facts, overview
+from breeze_buddy.store.errors import Conflict, NotFound
+from tests.store.stage import NOON, Stage, a_template
+
+SAID = (Utterance(speaker="agent", text="Hello.", at_s=0), Utterance(speaker="caller", text="yes", at_s=2.5))
+
+
+async def dialled(stage: Stage) -> str:
+    await stage.number()
+    template = a_template(flow={"nodes": {"start": {"say": "Hello {name}.", "then": {"action": "end_conversation"}}}})
+    await stage.lead(await stage.campaign(template=template), variables={"name": "Ada"})
+    grant = await stage.grant_one()
+    await stage.dial(grant.call_id)
+    return grant.call_id
+
+
+async def test_a_media_server_gets_what_it_has_to_say(stage: Stage) -> None:
+    call_id = await dialled(stage)
+    claimed = await stage.claim(call_id)
+    assert (claimed.call_id, claimed.variables, claimed.state) == (call_id, {"name": "Ada"}, None)
+    assert claimed.template.flow.nodes["start"].say == "Hello {name}."
+
+
+async def test_a_token_is_taken_once(stage: Stage) -> None:
+    call_id = await dialled(stage)
+    await stage.claim(call_id)
+    before = await stage.everything()
+    with pytest.raises(Conflict, match="used"):
+        await stage.claim(call_id)
+    assert await stage.everything() == before
+    # The way back after a media server died is a new token for the same call.
+    assert (await stage.claim(call_id, token="second")).call_id == call_id
+
+
+async def test_a_token_of_another_call_is_refused(stage: Stage) -> None:
+    call_id = await dialled(stage)
+    before = await stage.everything()
+    with pytest.raises(Conflict, match="another call"):
+        await stage.claim(call_id, sid="CAanother")
+    with pytest.raises(NotFound):
+        await stage.claim("nobody")
+    assert await stage.everything() == before
+
+
+async def test_a_call_that_has_ended_takes_no_stream(stage: Stage) -> None:
+    call_id = await dialled(stage)
+    await stage.end(call_id, CallStatus.COMPLETED)
+    await stage.finish(call_id)
+    with pytest.raises(Conflict, match="ended"):
+        await stage.claim(call_id)
+
+
+async def test_a_conversation_that_was_reported_is_not_begun_again(stage: Stage) -> None:
+    call_id = await dialled(stage)
+    await stage.claim(call_id)
+    await stage.report(call_id)
+    with pytest.raises(Conflict, match="conversation has ended"):
+        await stage.claim(call_id, token="second")
+
+
+async def test_the_stream_tells_the_call_sid_when_twilios_answer_was_lost(stage: Stage) -> None:
+    await stage.number()
+    await stage.lead(await stage.campaign())
+    grant = await stage.grant_one()
+    await stage.accept(grant.call_id)
+    await stage.claim(grant.call_id, sid="CA7")
+    row = await stage.row("calls", grant.call_id)
+    assert (row["sid"], row["progress"]) == ("CA7", "dialled")
+
+
+async def test_the_next_media_server_goes_on_where_the_last_one_stood(stage: Stage) -> None:
+    call_id = await dialled(stage)
+    await stage.claim(call_id)
+    for node, transcript in (("ask", SAID[:1]), ("thanks", SAID)):
+        state = ConversationState(node=node, answers={"a": "b"}, transcript=transcript, reprompts=1, began_at=NOON)
+        async with stage.database.write() as tx:
+            await conversations.save_state(tx, call_id, state, now=stage.now)
+    assert (await stage.claim(call_id, token="second")).state == state
+
+
+async def test_a_conversation_is_reported_once(stage: Stage) -> None:
+    call_id = await dialled(stage)
+    assert not (await stage.report(call_id, Ending.REACHED_END, result="first", transcript=SAID)).awaited
+    before = await stage.everything()
+    stage.pass_time(minutes=1)
+    await stage.report(call_id, Ending.LOST, result="second")
+    assert await stage.everything() == before
+    async with stage.database.read() as tx:
+        report = await facts.report_of(tx, call_id)
+        view = await overview.call(tx, call_id)
+    assert report is not None
+    assert (report.result, report.transcript) == ("first", SAID)
+    assert view.conversation is not None
+    assert (view.conversation.ending, view.conversation.result) == (Ending.REACHED_END, "first")
+    with pytest.raises(NotFound):
+        await stage.report("nobody")
+
+
+async def test_a_report_after_the_end_of_the_call_is_awaited(stage: Stage) -> None:
+    call_id = await dialled(stage)
+    await stage.end(call_id, CallStatus.COMPLETED)
+    reported = await stage.report(call_id)
+    assert reported.awaited
+
+
+async def test_what_the_verb_after_the_stream_has_to_know(stage: Stage) -> None:
+    call_id = await dialled(stage)
+
+    async def standing() -> tuple[int, bool, bool]:
+        async with stage.database.read() as tx:
+            found = await conversations.standing(tx, call_id)
+        return found.streams, found.reported, found.ended
+
+    assert await standing() == (0, False, False)
+    async with stage.database.write() as tx:
+        await conversations.count_stream(tx, call_id)
+    assert await standing() == (1, False, False)
+    await stage.report(call_id)
+    assert await standing() == (1, True, False)
+    await stage.end(call_id, CallStatus.COMPLETED)
+    await stage.finish(call_id)
+    assert await standing() == (1, True, True)
+    stage.pass_time(seconds=1)
+    assert stage.now == NOON + timedelta(seconds=1)

@@ -6,18 +6,30 @@ recording is there that the lead's wrap-up waits for; all others are facts only.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from breeze_buddy.domain.call import AnsweredBy, CallFacts, CallStatus
-from breeze_buddy.domain.messages import CALL_ENDED, MACHINE_ANSWERED, RECORDING_READY, CallEvent
+from breeze_buddy.domain.messages import (
+    CALL_ENDED,
+    CONFERENCE_NEWS,
+    LEG_NEWS,
+    MACHINE_ANSWERED,
+    RECORDING_READY,
+    CallEvent,
+    ConferenceEvent,
+    LegEvent,
+)
 from breeze_buddy.domain.recording import RecordingFacts
 from breeze_buddy.store import recordings
 from breeze_buddy.store.database import Transaction
-from breeze_buddy.store.facts import add_facts, locked_call
+from breeze_buddy.store.facts import add_facts, locked_call, workflow_id_of
 from breeze_buddy.store.schema import callbacks
+
+Event: TypeAlias = CallEvent | LegEvent | ConferenceEvent
+_EVENTS: dict[str, type[Event]] = {LEG_NEWS: LegEvent, CONFERENCE_NEWS: ConferenceEvent}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +37,9 @@ class Delivery:
     """A signal that a callback causes, and the callback it comes from."""
 
     callback_id: int
-    lead_id: str
+    workflow_id: str
     signal: str
-    event: CallEvent
+    event: Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +62,8 @@ async def take_call_facts(tx: Transaction, received: Received, facts: CallFacts)
         signal = CALL_ENDED
     elif facts.answered_by in (AnsweredBy.MACHINE, AnsweredBy.FAX) and call.settled_at is None:
         signal = MACHINE_ANSWERED
-    return await _keep(tx, received, call.lead_id, signal, after.status)
+    event = CallEvent(call_id=call.id, status=after.status)
+    return await keep(tx, received, workflow_id_of(call), signal, event)
 
 
 async def take_recording_facts(tx: Transaction, received: Received, facts: RecordingFacts) -> Delivery | None:
@@ -59,12 +72,14 @@ async def take_recording_facts(tx: Transaction, received: Received, facts: Recor
     await recordings.note(tx, received.call_id, facts)
     awaited = call.settled_at is not None and facts.status is not None and facts.status.is_final
     status = CallStatus(call.status) if call.status else None
-    return await _keep(tx, received, call.lead_id, RECORDING_READY if awaited else None, status)
+    event = CallEvent(call_id=call.id, status=status)
+    return await keep(tx, received, workflow_id_of(call), RECORDING_READY if awaited else None, event)
 
 
-async def _keep(
-    tx: Transaction, received: Received, lead_id: str, signal: str | None, status: CallStatus | None
+async def keep(
+    tx: Transaction, received: Received, workflow_id: str, signal: str | None, event: Event
 ) -> Delivery | None:
+    """Write a callback down with the signal that it causes, if any. None when it was here before or causes none."""
     dialect: Any = postgresql if tx.dialect.name == "postgresql" else sqlite
     callback_id = await tx.scalar(
         dialect.insert(callbacks)
@@ -72,11 +87,11 @@ async def _keep(
             kind=received.kind,
             dedupe_key=received.dedupe_key,
             call_id=received.call_id,
-            lead_id=lead_id,
+            workflow_id=workflow_id,
             fields=received.fields,
             received_at=received.at,
             signal=signal,
-            call_status=status,
+            payload=event.model_dump(mode="json"),
             delivered_at=received.at if signal is None else None,
         )
         .on_conflict_do_nothing(index_elements=["dedupe_key"])
@@ -84,7 +99,7 @@ async def _keep(
     )
     if callback_id is None or signal is None:
         return None
-    return Delivery(callback_id, lead_id, signal, CallEvent(call_id=received.call_id, status=status))
+    return Delivery(callback_id, workflow_id, signal, event)
 
 
 async def mark_delivered(tx: Transaction, callback_id: int, *, now: datetime) -> None:
@@ -101,11 +116,6 @@ async def undelivered(tx: Transaction, *, older_than: datetime, limit: int = 200
         .limit(limit)
     )
     return [
-        Delivery(
-            row.id,
-            row.lead_id,
-            row.signal,
-            CallEvent(call_id=row.call_id, status=CallStatus(row.call_status) if row.call_status else None),
-        )
+        Delivery(row.id, row.workflow_id, row.signal, _EVENTS.get(row.signal, CallEvent).model_validate(row.payload))
         for row in rows
     ]

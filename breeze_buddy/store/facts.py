@@ -4,8 +4,9 @@ from typing import Any
 
 from sqlalchemy import Row, select, update
 
-from breeze_buddy.domain.call import AnsweredBy, CallFacts, CallStatus, FailureClass, Progress
+from breeze_buddy.domain.call import AnsweredBy, CallFacts, CallStatus, Direction, FailureClass, Progress
 from breeze_buddy.domain.conversation import ConversationReport
+from breeze_buddy.domain.messages import inbound_workflow_id, lead_workflow_id
 from breeze_buddy.domain.outcome import Attempt
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.errors import NotFound
@@ -18,6 +19,13 @@ async def locked_call(tx: Transaction, call_id: str) -> Row[Any]:
     if row is None:
         raise NotFound("call", call_id)
     return row
+
+
+def workflow_id_of(call: Row[Any]) -> str:
+    """The workflow that follows a call: its lead's, or its own when the person called us."""
+    if call.direction == Direction.INBOUND:
+        return inbound_workflow_id(call.sid)
+    return lead_workflow_id(call.lead_id)
 
 
 def facts_of(row: Row[Any]) -> CallFacts:

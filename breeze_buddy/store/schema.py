@@ -248,12 +248,12 @@ callbacks = Table(
     Column("kind", String(20), nullable=False),
     Column("dedupe_key", String(128), nullable=False, unique=True),
     Column("call_id", String(36), nullable=False, index=True),
-    Column("lead_id", String(36), nullable=False),
+    Column("workflow_id", String(255), nullable=False),
     Column("fields", JSON, nullable=False),
     _time("received_at", nullable=False),
-    # The signal that this callback causes; none when it does not change the course of the lead.
+    # The signal that this callback causes; none when it does not change the course of the call.
     Column("signal", String(40)),
-    Column("call_status", String(20)),
+    Column("payload", JSON),
     _time("delivered_at"),
 )
 _undelivered = text("delivered_at IS NULL")

@@ -24,8 +24,8 @@ _CANCEL_PATIENCE = timedelta(seconds=30)
 
 async def deliver(database: Database, signals: Signals, delivery: Delivery) -> None:
     """Signal what a callback causes, and note that it got through. Raises Unreachable."""
-    if not await signals.to_lead(delivery.lead_id, delivery.signal, delivery.event):
-        logger.info("no workflow waits for %s", delivery.signal, extra={"lead_id": delivery.lead_id})
+    if not await signals.to_workflow(delivery.workflow_id, delivery.signal, delivery.event):
+        logger.info("no workflow %s waits for %s", delivery.workflow_id, delivery.signal)
     async with database.write() as tx:
         await callbacks.mark_delivered(tx, delivery.callback_id, now=database.now())
 

@@ -175,6 +175,7 @@ def _selected(*arguments: str) -> dict[str, list[str]]:
     [
         ((), {"fastapi", "temporalio", "twilio", "picows", "uvloop"}, {"onnxruntime", "ctranslate2", "pytest", "ruff"}),
         (("--extra", "speech"), {"fastapi", "onnxruntime", "ctranslate2", "soxr"}, {"websockets", "pytest", "mypy"}),
+        (("--extra", "s3"), {"fastapi", "s3fs", "aiobotocore", "botocore"}, {"moto", "boto3", "flask", "onnxruntime"}),
         (("--only", "hatchling"), {"hatchling", "pluggy"}, {"fastapi", "pytest"}),
     ],
 )

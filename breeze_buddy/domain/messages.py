@@ -230,6 +230,44 @@ class AttemptEnd(_Message):
     notify: bool = Field(False, description="the template has a post-call webhook")
 
 
+class InboundStart(_Message):
+    """Input of an InboundCallWorkflow: a call to us that was answered."""
+
+    call_id: str
+    call_sid: str
+    template_name: str
+    masked_phone: str = Field(description="the caller, for the UI; never the whole number")
+    lead_id: str | None = Field(None, description="the caller, when we know them")
+    campaign_id: str | None = None
+
+
+class InboundEnd(_Message):
+    """What became of a call to us.
+
+    `awaiting_conversation`: only its line was freed, because the media server's report is still to come.
+    """
+
+    status: CallStatus | None
+    outcome: Outcome
+    duration_s: int | None = None
+    result: str | None = None
+    reason: str = ""
+    awaiting_conversation: bool = False
+    recording_expected: bool = False
+    recording_ready: bool = Field(False, description="Twilio has said that it can be fetched, or that there is none")
+
+
+class InboundResult(_Message):
+    """Result of an InboundCallWorkflow, as a person reads it in the Temporal UI."""
+
+    call_id: str
+    status: CallStatus | None
+    outcome: Outcome
+    duration_s: int | None
+    result: str | None = None
+    recording: bool = False
+
+
 class CampaignStart(BaseModel):
     """Input of a CampaignWorkflow: an existing campaign's id, or a whole definition given inline."""
 

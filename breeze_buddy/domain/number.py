@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from breeze_buddy.domain.inbound import InboundPolicy
 from breeze_buddy.domain.phone import E164
 
 
@@ -17,13 +18,17 @@ class NumberInput(BaseModel):
     provider: Literal["twilio"] = "twilio"
     channels: int = Field(1, ge=1, le=1000)
     enabled: bool = True
+    inbound: InboundPolicy | None = Field(None, description="how calls to it are answered; None: they are refused")
 
 
 class NumberUpdate(BaseModel):
+    """What is to change; `inbound: null` takes the policy away."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     channels: int | None = Field(None, ge=1, le=1000)
     enabled: bool | None = None
+    inbound: InboundPolicy | None = None
 
 
 class Number(NumberInput):

@@ -11,12 +11,17 @@ class StreamRefused(Exception):
     """A stream that must be closed: its token is missing, wrong, expired or used, or the call is over."""
 
 
+class RecordingUnchanged(Exception):
+    """The recording was not paused, or does not go on; the message says why. Asking again does no harm."""
+
+
 @dataclass(frozen=True, slots=True)
 class StreamCall:
-    """The call that a stream belongs to. `resume` is where an interrupted conversation stood."""
+    """The call that a stream belongs to. `resume` is where an interrupted conversation stood; `lead_id` is None
+    for a caller unknown to us."""
 
     call_id: str
-    lead_id: str
+    lead_id: str | None
     template: Template
     variables: dict[str, str]
     resume: ConversationState | None = None
@@ -33,3 +38,9 @@ class CallDirectory(Protocol):
 
     async def report(self, report: ConversationReport) -> None:
         """Store the whole conversation and tell the lead's workflow when it is waiting for it."""
+
+    async def pause_recording(self, call_id: str) -> None:
+        """From when this returns, the recording of the call takes silence. Raises RecordingUnchanged."""
+
+    async def resume_recording(self, call_id: str) -> None:
+        """The recording takes sound again. Raises RecordingUnchanged."""

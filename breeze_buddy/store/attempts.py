@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import Row, exists, select, update
+from sqlalchemy import Row, select, update
 
 from breeze_buddy.domain.call import CallFacts, CallStatus, FailureClass, Progress
 from breeze_buddy.domain.campaign import Campaign, CampaignStatus
@@ -23,13 +23,15 @@ from breeze_buddy.domain.retry import Finish, RetryAt, next_step
 from breeze_buddy.domain.template import Template
 from breeze_buddy.domain.window import zone
 from breeze_buddy.store import campaigns as campaign_rows
+from breeze_buddy.store import conversations as conversation_rows
 from breeze_buddy.store import leads as lead_rows
+from breeze_buddy.store import pods as pod_rows
 from breeze_buddy.store import recordings as recording_rows
 from breeze_buddy.store import templates as template_rows
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.facts import add_facts, attempts_of, facts_of, locked_call, report_of
 from breeze_buddy.store.numbers import free_line
-from breeze_buddy.store.schema import calls, conversations, leads, stream_claims
+from breeze_buddy.store.schema import calls, leads
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,8 @@ async def finish_attempt(
     if call.settled_at is not None:
         return await _end(tx, call, lead, template), campaign.id
     await free_line(tx, call_id)
-    if wait_for_conversation and await _conversation_is_open(tx, call_id):
+    await pod_rows.release(tx, call_id, now=now)
+    if wait_for_conversation and await conversation_rows.is_open(tx, call_id):
         await tx.execute(update(calls).where(calls.c.id == call_id).values(progress=Progress.ENDED))
         end = await _end(tx, call, lead, template)
         return end.model_copy(update={"awaiting_conversation": True}), campaign.id
@@ -238,15 +241,6 @@ def _why(call: Row[Any]) -> str:
     sip = f", SIP {call.sip_code}" if call.sip_code and status != CallStatus.COMPLETED else ""
     machine = f", answered by a {call.answered_by}" if call.answered_by in ("machine", "fax") else ""
     return f"call {status}{sip}{machine}"
-
-
-async def _conversation_is_open(tx: Transaction, call_id: str) -> bool:
-    """Whether a media server has taken this call's stream and not reported yet."""
-    claimed = await tx.scalar(select(exists().where(stream_claims.c.call_id == call_id)))
-    reported = await tx.scalar(
-        select(exists().where(conversations.c.call_id == call_id, conversations.c.report.is_not(None)))
-    )
-    return bool(claimed) and not reported
 
 
 async def _end(tx: Transaction, call: Row[Any], lead: Row[Any], template: Template) -> AttemptEnd:

@@ -2,7 +2,7 @@
 
 Campaigns share lines by weighted fair share (fewest live calls over weight first); inside a campaign the
 order is priority, then retries before fresh leads, then due time. No number is called while a call to it
-is live, whichever campaign asks.
+or from it is live, whichever campaign asks.
 """
 
 from collections.abc import Iterable
@@ -15,6 +15,7 @@ from sqlalchemy import Row, exists, func, insert, select, update
 
 from breeze_buddy.domain.call import Direction, Progress
 from breeze_buddy.domain.campaign import CampaignStatus
+from breeze_buddy.domain.inbound import InboundPolicy
 from breeze_buddy.domain.lead import LeadStatus, check_transition
 from breeze_buddy.domain.messages import Grant, LeadStart
 from breeze_buddy.domain.phone import mask
@@ -101,7 +102,16 @@ async def _free_lines(tx: Transaction) -> dict[str, list[_FreeLine]]:
     free: dict[str, list[_FreeLine]] = {}
     for row in rows:
         free.setdefault(row.number_id, []).append(_FreeLine(row.id, row.number_id, row.phone))
+    for number_id, reserve in (await _reserves(tx)).items():
+        if number_id in free:
+            free[number_id] = free[number_id][reserve:]
     return free
+
+
+async def _reserves(tx: Transaction) -> dict[str, int]:
+    """How many channels of each number outbound calls leave free, for those who call us."""
+    rows = await tx.execute(select(numbers.c.id, numbers.c.inbound).where(numbers.c.inbound.is_not(None)))
+    return {row.id: InboundPolicy.model_validate(row.inbound).reserve for row in rows}
 
 
 async def _candidates(tx: Transaction, campaign_id: str | None) -> list[_Candidate]:
@@ -131,9 +141,14 @@ async def _live_calls(tx: Transaction) -> dict[str, int]:
 
 
 async def _next_lead(tx: Transaction, campaign_id: str, now: datetime) -> Row[Any] | None:
-    on_the_phone = exists().where(
+    called = exists().where(
         calls.c.to_phone == leads.c.phone,
         calls.c.direction == Direction.OUTBOUND,
+        calls.c.progress.in_(LIVE),
+    )
+    calling = exists().where(
+        calls.c.from_phone == leads.c.phone,
+        calls.c.direction == Direction.INBOUND,
         calls.c.progress.in_(LIVE),
     )
     query = (
@@ -143,7 +158,8 @@ async def _next_lead(tx: Transaction, campaign_id: str, now: datetime) -> Row[An
             leads.c.status == LeadStatus.BACKLOG,
             leads.c.due_at <= now,
             leads.c.cancel_requested_at.is_(None),
-            ~on_the_phone,
+            ~called,
+            ~calling,
         )
         .order_by(leads.c.priority.desc(), leads.c.attempts.desc(), leads.c.due_at)
         .limit(1)

@@ -23,7 +23,7 @@ from breeze_buddy.domain.messages import (
     LegEvent,
 )
 from breeze_buddy.domain.recording import RecordingFacts
-from breeze_buddy.store import recordings
+from breeze_buddy.store import pods, recordings
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.facts import add_facts, locked_call, workflow_id_of
 from breeze_buddy.store.schema import callbacks
@@ -59,7 +59,9 @@ async def take_call_facts(tx: Transaction, received: Received, facts: CallFacts)
     after = await add_facts(tx, call, facts)
     signal = None
     if facts.status is not None and facts.status.is_terminal:
-        signal = CALL_ENDED
+        # A call that is settled has no workflow that waits for its end: it was turned away, or has been decided.
+        signal = CALL_ENDED if call.settled_at is None else None
+        await pods.release(tx, call.id, now=received.at)
     elif facts.answered_by in (AnsweredBy.MACHINE, AnsweredBy.FAX) and call.settled_at is None:
         signal = MACHINE_ANSWERED
     event = CallEvent(call_id=call.id, status=after.status)

@@ -4,18 +4,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Row, exists, func, insert, select, update
 
-from breeze_buddy.domain.call import CallFacts, CallStatus, Progress
-from breeze_buddy.domain.conversation import ConversationReport, ConversationState
+from breeze_buddy.domain.call import CallFacts, CallStatus, Direction, Progress
+from breeze_buddy.domain.conversation import ConversationReport, ConversationState, Ending
 from breeze_buddy.domain.template import Template
-from breeze_buddy.store import campaigns as campaign_rows
+from breeze_buddy.store import callers
 from breeze_buddy.store import leads as lead_rows
-from breeze_buddy.store import templates as template_rows
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.errors import Conflict
-from breeze_buddy.store.facts import add_facts, locked_call
-from breeze_buddy.store.schema import calls, conversations, stream_claims
+from breeze_buddy.store.facts import add_facts, locked_call, template_of, workflow_id_of
+from breeze_buddy.store.schema import calls, conversations, stream_claims, transfers
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,7 @@ class ClaimedCall:
     """The call of a stream, for the media server."""
 
     call_id: str
-    lead_id: str
+    lead_id: str | None
     template: Template
     variables: dict[str, str]
     state: ConversationState | None
@@ -31,17 +30,18 @@ class ClaimedCall:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """The lead whose conversation was stored, and whether its workflow is waiting for that."""
+    """The workflow of the call whose conversation was stored, and whether it is waiting for that."""
 
-    lead_id: str
+    workflow_id: str
     awaited: bool
 
 
 @dataclass(frozen=True, slots=True)
 class StreamStanding:
-    """What the verb after `<Connect>` has to know of a call."""
+    """What the verb after `<Connect>` has to know of a call. `lead_id` is None for a caller unknown to us."""
 
-    lead_id: str
+    lead_id: str | None
+    direction: Direction
     reported: bool
     streams: int
     ended: bool
@@ -66,17 +66,29 @@ async def claim_stream(
     await tx.execute(
         insert(stream_claims).values(token_id=token_id, call_id=call_id, stream_sid=stream_sid, claimed_at=now)
     )
-    lead = await lead_rows.get(tx, call.lead_id)
-    campaign = await campaign_rows.get(tx, call.campaign_id)
-    stored = await template_rows.get(tx, campaign.template_id)
     state = row.state if row is not None else None
     return ClaimedCall(
         call_id=call_id,
-        lead_id=lead.id,
-        template=stored.template,
-        variables=lead.variables,
+        lead_id=call.lead_id,
+        template=await template_of(tx, call),
+        variables=await _variables_of(tx, call),
         state=ConversationState.model_validate(state) if state is not None else None,
     )
+
+
+async def _variables_of(tx: Transaction, call: Row[Any]) -> dict[str, str]:
+    if call.direction == Direction.INBOUND:
+        return await callers.variables_of(tx, call)
+    return (await lead_rows.get(tx, call.lead_id)).variables
+
+
+async def is_open(tx: Transaction, call_id: str) -> bool:
+    """Whether a media server has taken this call's stream and not reported yet."""
+    claimed = await tx.scalar(select(exists().where(stream_claims.c.call_id == call_id)))
+    reported = await tx.scalar(
+        select(exists().where(conversations.c.call_id == call_id, conversations.c.report.is_not(None)))
+    )
+    return bool(claimed) and not reported
 
 
 async def save_state(tx: Transaction, call_id: str, state: ConversationState, *, now: datetime) -> None:
@@ -85,13 +97,28 @@ async def save_state(tx: Transaction, call_id: str, state: ConversationState, *,
 
 
 async def save_report(tx: Transaction, report: ConversationReport, *, now: datetime) -> Reported:
-    """Keep a conversation for good; a second report of one call changes nothing. Raises NotFound."""
+    """Keep a conversation for good; a second report of one call changes nothing. Raises NotFound.
+
+    While a transfer is open, a caller who left the stream was moved and may come back: what was said is kept
+    with the state, and the transfer's end writes the report.
+    """
     call = await locked_call(tx, report.call_id)
-    there = await tx.scalar(select(conversations.c.report).where(conversations.c.call_id == report.call_id))
-    if there is None:
+    row = (await tx.execute(select(conversations).where(conversations.c.call_id == report.call_id))).first()
+    if report.ending is Ending.CALLER_HUNG_UP and await _transfer_is_open(tx, call.id):
+        if row is not None and row.state is not None:
+            state = ConversationState.model_validate(row.state)
+            said = state.model_copy(update={"transcript": report.transcript, "answers": report.answers})
+            await save_state(tx, call.id, said, now=now)
+        return Reported(workflow_id_of(call), awaited=False)
+    if row is None or row.report is None:
         await _put(tx, report.call_id, now, report=report.model_dump(mode="json"), reported_at=now)
     ended = call.status is not None and CallStatus(call.status).is_terminal
-    return Reported(call.lead_id, awaited=ended)
+    return Reported(workflow_id_of(call), awaited=ended)
+
+
+async def _transfer_is_open(tx: Transaction, call_id: str) -> bool:
+    found = await tx.scalar(select(exists().where(transfers.c.call_id == call_id, transfers.c.ended_at.is_(None))))
+    return bool(found)
 
 
 async def _put(tx: Transaction, call_id: str, now: datetime, **values: Any) -> None:
@@ -107,6 +134,7 @@ async def standing(tx: Transaction, call_id: str) -> StreamStanding:
     report = await tx.scalar(select(conversations.c.report).where(conversations.c.call_id == call_id))
     return StreamStanding(
         lead_id=call.lead_id,
+        direction=Direction(call.direction),
         reported=report is not None,
         streams=call.streams,
         ended=call.progress in (Progress.ENDED, Progress.NOT_CREATED),

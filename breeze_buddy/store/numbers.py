@@ -22,7 +22,7 @@ async def create(tx: Transaction, number: NumberInput, *, now: datetime) -> Numb
     number_id = str(uuid4())
     try:
         async with tx.begin_nested():
-            await tx.execute(insert(numbers).values(id=number_id, created_at=now, **number.model_dump()))
+            await tx.execute(insert(numbers).values(id=number_id, created_at=now, **number.model_dump(mode="json")))
     except IntegrityError as error:
         raise Conflict(f"{number.phone} is registered already: change its channels instead") from error
     await _fit_lines(tx, number_id, number.channels)
@@ -33,7 +33,9 @@ async def change(tx: Transaction, number_id: str, wanted: NumberUpdate) -> Numbe
     """Change channels or switch the number on or off; calls that are on go on. Raises NotFound."""
     # A line that is being granted now must not be taken away.
     await serialise_dispatch(tx)
-    values = wanted.model_dump(exclude_none=True)
+    values = wanted.model_dump(mode="json", exclude_none=True)
+    if "inbound" in wanted.model_fields_set:
+        values["inbound"] = wanted.inbound.model_dump(mode="json") if wanted.inbound else None
     if values:
         done = await tx.execute(update(numbers).where(numbers.c.id == number_id).values(**values))
         if done.rowcount == 0:
@@ -102,6 +104,20 @@ async def free_line(tx: Transaction, call_id: str) -> bool:
         await tx.execute(
             update(lines).where(lines.c.id == line.id).values(call_id=None, campaign_id=None, leased_at=None)
         )
+    return True
+
+
+async def lease_free_line(tx: Transaction, number_id: str, call_id: str, *, now: datetime) -> bool:
+    """Give a call to us a free line of its number, if there is one. The caller holds `serialise_dispatch`."""
+    free = await tx.scalar(
+        select(lines.c.id)
+        .where(lines.c.number_id == number_id, lines.c.call_id.is_(None))
+        .order_by(lines.c.channel)
+        .limit(1)
+    )
+    if free is None:
+        return False
+    await tx.execute(update(lines).where(lines.c.id == free).values(call_id=call_id, leased_at=now))
     return True
 
 

@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Row, select
+from sqlalchemy import Row, and_, or_, select
 
-from breeze_buddy.domain.call import AnsweredBy, CallStatus, FailureClass, Progress
+from breeze_buddy.domain.call import AnsweredBy, CallStatus, Direction, FailureClass, Progress
 from breeze_buddy.domain.conversation import Ending
+from breeze_buddy.domain.inbound import TurnedAway
 from breeze_buddy.store import recordings as recording_rows
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.errors import NotFound
@@ -30,13 +31,14 @@ class ConversationView(BaseModel):
 
 
 class CallView(BaseModel):
-    """One attempt. Times are UTC; `duration_s` counts from the answer."""
+    """One call, an attempt at a lead or somebody's call to us. Times are UTC; `duration_s` counts from the answer."""
 
     model_config = ConfigDict(frozen=True)
 
     id: str
-    lead_id: str
-    campaign_id: str
+    direction: Direction
+    lead_id: str | None = Field(description="of an inbound call: the caller's lead, when there is one")
+    campaign_id: str | None
     attempt: int
     counted: bool = Field(description="whether it used one of the lead's attempts")
     progress: Progress
@@ -44,7 +46,7 @@ class CallView(BaseModel):
     to_phone: str
     sid: str | None
     status: CallStatus | None
-    refusal: FailureClass | None
+    refusal: FailureClass | TurnedAway | None = Field(description="why there was no call, or none with the agent")
     answered_by: AnsweredBy | None
     sip_code: int | None
     duration_s: int | None
@@ -71,6 +73,30 @@ async def calls_of(tx: Transaction, lead_id: str) -> list[CallView]:
     """All attempts of a lead, the oldest first."""
     rows = await tx.execute(select(calls).where(calls.c.lead_id == lead_id).order_by(calls.c.granted_at))
     return [await _view(tx, row) for row in rows.all()]
+
+
+async def listed(
+    tx: Transaction,
+    *,
+    direction: Direction | None = None,
+    phone: str | None = None,
+    after: str | None = None,
+    limit: int = 100,
+) -> list[CallView]:
+    """Calls in the order in which they began, those after the call with id `after`; `phone` is either side's.
+
+    Raises NotFound for `after`.
+    """
+    query = select(calls).order_by(calls.c.granted_at, calls.c.id).limit(limit)
+    if direction is not None:
+        query = query.where(calls.c.direction == direction)
+    if phone is not None:
+        query = query.where(or_(calls.c.from_phone == phone, calls.c.to_phone == phone))
+    if after is not None:
+        last = await call(tx, after)
+        later = and_(calls.c.granted_at == last.granted_at, calls.c.id > last.id)
+        query = query.where(or_(calls.c.granted_at > last.granted_at, later))
+    return [await _view(tx, row) for row in (await tx.execute(query)).all()]
 
 
 async def _view(tx: Transaction, row: Row[Any]) -> CallView:

@@ -84,7 +84,7 @@ numbers = Table(
     Column("channels", Integer, nullable=False),
     Column("enabled", Boolean, nullable=False),
     # How calls to it are answered; none: they are refused.
-    Column("inbound", JSON),
+    Column("inbound", JSON(none_as_null=True)),
     _time("created_at", nullable=False),
 )
 
@@ -110,6 +110,8 @@ campaigns = Table(
     Column("calls_per_second", Float),
     Column("weight", Float, nullable=False),
     Column("priority", Integer, nullable=False),
+    # Pods that serve it before those of the general pool.
+    Column("pool", String(100)),
     _time("next_dial_at"),
     Column("workflow_id", String(255), unique=True),
     Column("request_id", String(128), unique=True),
@@ -207,6 +209,8 @@ calls = Table(
     _time("intended_at"),
     _time("dialled_at"),
     _time("settled_at"),
+    # When the workflow of an inbound call took it up; until then the relay starts that workflow again.
+    _time("followed_at"),
     Column("no_media", Boolean, nullable=False),
     Column("cancelled_by_us", Boolean, nullable=False),
     Column("streams", Integer, nullable=False),
@@ -228,6 +232,12 @@ Index("ix_calls_unaccepted", calls.c.granted_at, sqlite_where=_unaccepted, postg
 _live = text("direction = 'outbound' AND progress IN ('granted', 'intended', 'dialled')")
 # The last guard of "never two calls to one person at once".
 Index("uq_calls_live_phone", calls.c.to_phone, unique=True, sqlite_where=_live, postgresql_where=_live)
+_unfollowed = text("direction = 'inbound' AND followed_at IS NULL AND settled_at IS NULL")
+Index("ix_calls_unfollowed", calls.c.granted_at, sqlite_where=_unfollowed, postgresql_where=_unfollowed)
+# The call history, whole and of one person.
+Index("ix_calls_granted_at_id", calls.c.granted_at, calls.c.id)
+Index("ix_calls_from_phone_granted_at", calls.c.from_phone, calls.c.granted_at)
+Index("ix_calls_to_phone_granted_at", calls.c.to_phone, calls.c.granted_at)
 
 lines = Table(
     "lines",
@@ -310,6 +320,8 @@ pods = Table(
     Column("draining", Boolean, nullable=False),
     _time("registered_at", nullable=False),
     _time("beat_at", nullable=False),
+    # A stream of it failed: other pods are preferred until it beats again.
+    _time("doubted_at"),
 )
 
 # Which pod a call was given to; one row a call, open while the stream lives.
@@ -372,4 +384,12 @@ transfer_legs = Table(
     _time("joined_at"),
     _time("ended_at"),
     Column("ending", String(30)),
+)
+# A human has one phone: one transfer rings it at a time.
+Index(
+    "uq_transfer_legs_live_phone",
+    transfer_legs.c.phone,
+    unique=True,
+    sqlite_where=_open_transfer,
+    postgresql_where=_open_transfer,
 )

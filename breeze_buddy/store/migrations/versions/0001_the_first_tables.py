@@ -65,6 +65,7 @@ def upgrade() -> None:
         sa.Column("draining", sa.Boolean(), nullable=False),
         sa.Column("registered_at", UtcDateTime(timezone=True), nullable=False),
         sa.Column("beat_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("doubted_at", UtcDateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_pods")),
     )
     op.create_table(
@@ -90,6 +91,7 @@ def upgrade() -> None:
         sa.Column("calls_per_second", sa.Float(), nullable=True),
         sa.Column("weight", sa.Float(), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("pool", sa.String(length=100), nullable=True),
         sa.Column("next_dial_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("workflow_id", sa.String(length=255), nullable=True),
         sa.Column("request_id", sa.String(length=128), nullable=True),
@@ -182,6 +184,7 @@ def upgrade() -> None:
         sa.Column("intended_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("dialled_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("settled_at", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("followed_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("no_media", sa.Boolean(), nullable=False),
         sa.Column("cancelled_by_us", sa.Boolean(), nullable=False),
         sa.Column("streams", sa.Integer(), nullable=False),
@@ -206,6 +209,16 @@ def upgrade() -> None:
     with op.batch_alter_table("calls", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_calls_lead_id"), ["lead_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_calls_number_id"), ["number_id"], unique=False)
+        batch_op.create_index("ix_calls_from_phone_granted_at", ["from_phone", "granted_at"], unique=False)
+        batch_op.create_index("ix_calls_granted_at_id", ["granted_at", "id"], unique=False)
+        batch_op.create_index("ix_calls_to_phone_granted_at", ["to_phone", "granted_at"], unique=False)
+        batch_op.create_index(
+            "ix_calls_unfollowed",
+            ["granted_at"],
+            unique=False,
+            sqlite_where=sa.text("direction = 'inbound' AND followed_at IS NULL AND settled_at IS NULL"),
+            postgresql_where=sa.text("direction = 'inbound' AND followed_at IS NULL AND settled_at IS NULL"),
+        )
         batch_op.create_index(
             "ix_calls_unaccepted",
             ["granted_at"],
@@ -418,6 +431,14 @@ def downgrade() -> None:
             sqlite_where=sa.text("progress = 'granted'"),
             postgresql_where=sa.text("progress = 'granted'"),
         )
+        batch_op.drop_index(
+            "ix_calls_unfollowed",
+            sqlite_where=sa.text("direction = 'inbound' AND followed_at IS NULL AND settled_at IS NULL"),
+            postgresql_where=sa.text("direction = 'inbound' AND followed_at IS NULL AND settled_at IS NULL"),
+        )
+        batch_op.drop_index("ix_calls_to_phone_granted_at")
+        batch_op.drop_index("ix_calls_granted_at_id")
+        batch_op.drop_index("ix_calls_from_phone_granted_at")
         batch_op.drop_index(batch_op.f("ix_calls_number_id"))
         batch_op.drop_index(batch_op.f("ix_calls_lead_id"))
 

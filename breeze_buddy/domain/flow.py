@@ -18,6 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from breeze_buddy.domain.errors import InvalidFlow
 
+TRANSFER_RESULT = "transfer_result"
+"""The placeholder that says how a transfer ended, after the caller has come back."""
+
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Digits = Annotated[str, Field(pattern=r"^[0-9*#]{1,32}$")]
 
@@ -76,7 +79,18 @@ class DoNotCall(_Model):
     result: Identifier = "do_not_call"
 
 
-Action = Annotated[EndConversation | ScheduleCallback | DoNotCall, Field(discriminator="action")]
+class TransferToAgent(_Model):
+    """The built-in function `transfer_to_agent`: a human takes over, by the template's transfer policy.
+
+    `failed` is where the conversation goes on when no human could be had; {transfer_result} says why.
+    """
+
+    action: Literal["transfer_to_agent"] = "transfer_to_agent"
+    reason: str = Field("", max_length=300, description="told to the human; may hold placeholders")
+    failed: Identifier | None = Field(None, description="None: say that nobody could be reached, and goodbye")
+
+
+Action = Annotated[EndConversation | ScheduleCallback | DoNotCall | TransferToAgent, Field(discriminator="action")]
 
 
 class Node(_Model):
@@ -90,6 +104,9 @@ class Node(_Model):
     reprompt: str | None = Field(None, description="said when the answer was not understood; None: `say` again")
     max_reprompts: int = Field(2, ge=0, le=10)
     otherwise: Identifier | None = Field(None, description="where to go after the last reprompt; None: say goodbye")
+    sensitive: bool = Field(
+        False, description="the recording is paused here, and the answer is kept nowhere but for four digits"
+    )
 
     @property
     def listens(self) -> bool:
@@ -102,7 +119,8 @@ class Node(_Model):
     @property
     def ways(self) -> tuple[str, ...]:
         """The names of all nodes that can follow this one."""
-        ends = (self.capture.go if self.capture else None, self.go, self.otherwise)
+        failed = self.then.failed if isinstance(self.then, TransferToAgent) else None
+        ends = (self.capture.go if self.capture else None, self.go, self.otherwise, failed)
         return tuple(function.go for function in self.functions) + tuple(way for way in ends if way)
 
 
@@ -112,6 +130,11 @@ class Flow(_Model):
     start: Identifier = "start"
     nodes: dict[Identifier, Node] = Field(min_length=1)
     goodbye: str = Field("I could not understand you. Goodbye.", description="said when nothing else is left to say")
+    one_moment: str = Field("One moment, please.", description="said while the recording is being paused")
+    not_private: str = Field(
+        "I am sorry, I cannot take that safely at the moment.",
+        description="said when the recording could not be paused, before the node's `otherwise` or the end",
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -134,6 +157,8 @@ class Flow(_Model):
             found += [
                 f"node {name!r} goes to {way!r}, which does not exist" for way in node.ways if way not in self.nodes
             ]
+            if node.sensitive and node.capture is None:
+                found.append(f"node {name!r} is sensitive and captures nothing: give it a capture")
             pressed = [function.digits for function in node.functions if function.digits]
             if len(pressed) != len(set(pressed)):
                 found.append(f"node {name!r} offers the same digits twice")
@@ -151,14 +176,25 @@ class Flow(_Model):
     @property
     def texts(self) -> tuple[str, ...]:
         """Every message of the flow, with its placeholders."""
-        return (*tuple(text for node in self.nodes.values() for text in node.texts), self.goodbye)
+        own = (self.goodbye, self.one_moment, self.not_private) if self.is_sensitive else (self.goodbye,)
+        return (*tuple(text for node in self.nodes.values() for text in node.texts), *own)
+
+    @property
+    def is_sensitive(self) -> bool:
+        """Whether some node takes what may not be recorded."""
+        return any(node.sensitive for node in self.nodes.values())
 
     @property
     def variables(self) -> frozenset[str]:
         """The placeholders that leads must fill: those that no function or capture of the flow answers."""
         answered = {name for node in self.nodes.values() for name in _answers(node)}
         used = {name for text in self.texts for name in placeholders(text)}
-        return frozenset(used - answered)
+        return frozenset(used - answered - {TRANSFER_RESULT})
+
+    @property
+    def transfers(self) -> bool:
+        """Whether some node hands the caller to a human."""
+        return any(isinstance(node.then, TransferToAgent) for node in self.nodes.values())
 
 
 def _kinds(node: Node) -> tuple[tuple[str, bool], ...]:

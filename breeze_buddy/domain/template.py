@@ -1,13 +1,14 @@
 """The template: what the agent says and does, and the policy of its calls."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
 
 from breeze_buddy.domain.errors import MissingVariables
 from breeze_buddy.domain.flow import Flow
 from breeze_buddy.domain.retry import RetryPolicy
+from breeze_buddy.domain.transfer import TransferPolicy
 from breeze_buddy.domain.window import CallingWindow
 
 
@@ -45,8 +46,21 @@ class Template(BaseModel):
     ring_timeout_s: int = Field(30, ge=5, le=600)
     max_call_s: int = Field(600, ge=5, le=14_400)
     record: bool = True
+    recording_days: int | None = Field(
+        None, ge=1, le=36_500, description="days until our copy of a recording is deleted; None: it is kept"
+    )
+    delete_recording_at_provider: bool = Field(
+        False, description="delete the recording at Twilio once our copy has been read back"
+    )
     detect_voicemail: bool = Field(True, description="ask Twilio who answered, and hang up on machines")
+    transfer: TransferPolicy | None = Field(None, description="who takes callers over, and how")
     webhook_url: HttpUrl | None = Field(None, description="receives a signed report when a lead is FINISHED")
+
+    @model_validator(mode="after")
+    def _somebody_to_transfer_to(self) -> Self:
+        if self.flow.transfers and self.transfer is None:
+            raise ValueError("the flow transfers callers to a human: say to whom in `transfer`")
+        return self
 
     @property
     def required_variables(self) -> frozenset[str]:

@@ -136,6 +136,20 @@ class Finish:
 Reply = Say | Finish
 
 
+class Privacy(Protocol):
+    """The recording of the call, as a dialogue sees it."""
+
+    @property
+    def needed(self) -> bool:
+        """Whether `begin` will take a moment."""
+
+    async def begin(self) -> bool:
+        """Nothing is recorded from when this returns True. False: it could not be had, so ask for nothing private."""
+
+    def end(self) -> None:
+        """What comes now may be recorded again."""
+
+
 class Conversation(Protocol):
     """One call's dialogue. After the replies to a turn are through, it waits for the next turn."""
 
@@ -149,6 +163,14 @@ class Conversation(Protocol):
     @property
     def reprompts(self) -> int: ...
 
+    @property
+    def private(self) -> bool:
+        """Whether what the caller says or presses now may be kept nowhere."""
+
+    @property
+    def attentive(self) -> bool:
+        """False while the question is not asked yet because the recording is being paused: nothing is an answer."""
+
     def begin(self) -> AsyncIterator[Reply]:
         """The greeting; or, in a conversation that was interrupted, an apology and the last question again."""
 
@@ -159,7 +181,7 @@ class Conversation(Protocol):
 
 
 class Dialogue(Protocol):
-    def converse(self, call: StreamCall) -> Conversation: ...
+    def converse(self, call: StreamCall, privacy: Privacy) -> Conversation: ...
 
 
 @dataclass(frozen=True, slots=True)

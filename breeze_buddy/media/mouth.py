@@ -115,7 +115,7 @@ class Mouth:
                 await self._speak(reply)
 
     async def _speak(self, reply: Say) -> None:
-        self.interruptible = self.interruptible and reply.interruptible
+        self.interruptible = reply.interruptible
         async with closing(self._speaker.speak(reply.text, self._voice)) as chunks:
             async for chunk in chunks:
                 await self._playback.room()

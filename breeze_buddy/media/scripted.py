@@ -5,9 +5,12 @@ is all that was said. Keys are matched exactly: the digits of a function, or the
 with `#`, by their number, or by a pause. What is not understood, and silence, are reprompted `max_reprompts` times in
 all; then the flow goes `otherwise`, or says `goodbye` and ends. Something not understood that was said into the
 question only has the question said again, twice at most: the caller may not have heard it.
+
+The question of a sensitive node is asked when the recording is paused, and not at all when that cannot be had. The
+recording goes on when a node is entered that is not sensitive.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 
 from breeze_buddy.domain.conversation import Ending
 from breeze_buddy.domain.flow import (
@@ -21,8 +24,9 @@ from breeze_buddy.domain.flow import (
     ScheduleCallback,
     fill,
 )
+from breeze_buddy.domain.privacy import masked, shown_part
 from breeze_buddy.media.directory import StreamCall
-from breeze_buddy.media.engines import CallerTurn, Finish, Heard, Pressed, Reply, Say, Silence
+from breeze_buddy.media.engines import CallerTurn, Finish, Heard, Pressed, Privacy, Reply, Say, Silence
 from breeze_buddy.media.phrases import choose_function
 from breeze_buddy.media.spoken_numbers import only_digits, spoken_digits
 
@@ -35,19 +39,22 @@ MOST_NODES_A_TURN = 50
 class ScriptedDialogue:
     """Makes a conversation for each call."""
 
-    def converse(self, call: StreamCall) -> "ScriptedConversation":
-        return ScriptedConversation(call)
+    def converse(self, call: StreamCall, privacy: Privacy) -> "ScriptedConversation":
+        return ScriptedConversation(call, privacy)
 
 
 class ScriptedConversation:
     """Decides a whole turn at once, so that an interruption never leaves it between two nodes."""
 
-    def __init__(self, call: StreamCall) -> None:
+    def __init__(self, call: StreamCall, privacy: Privacy) -> None:
         self._flow: Flow = call.template.flow
+        self._privacy = privacy
+        self._protected = False  # the recording is paused for the node it stands at
         self._variables = call.variables
         self._dictated = {
             node.capture.name for node in self._flow.nodes.values() if node.capture and node.capture.kind == "digits"
         }
+        self._sensitive = {node.capture.name for node in self._flow.nodes.values() if node.capture and node.sensitive}
         self._interruptions = 0
         self._partial = ""  # digits said so far of a number whose length is known
         resume = call.resume
@@ -68,16 +75,26 @@ class ScriptedConversation:
     def reprompts(self) -> int:
         return self._reprompts
 
+    @property
+    def private(self) -> bool:
+        return self._here.sensitive
+
+    @property
+    def attentive(self) -> bool:
+        return self._protected or not self._here.sensitive
+
     def begin(self) -> AsyncIterator[Reply]:
         reprompts = self._reprompts
         replies = self._enter(self._node)
         if self._resumed:
             self._reprompts = reprompts  # the same question, not a new one
             replies = [Say(APOLOGY), *replies]
-        return _one_by_one(replies)
+        if self._resumed and self._flow.is_sensitive and not self.private:
+            self._privacy.end()  # whoever had the call before may have left it paused
+        return self._say(replies)
 
     def answer(self, turn: CallerTurn) -> AsyncIterator[Reply]:
-        return _one_by_one(self._decide(turn))
+        return self._say(self._decide(turn) if self.attentive else self._enter(self._node))
 
     def completes(self, keys: str) -> bool:
         node = self._here
@@ -140,7 +157,7 @@ class ScriptedConversation:
         return self._not_understood(Ending.REACHED_END)
 
     def _captured(self, capture: Capture, value: str) -> list[Reply]:
-        self._answers[capture.name] = value
+        self._answers[capture.name] = masked(value) if self.private else value
         return self._enter(capture.go)
 
     def _take(self, function: Function) -> list[Reply]:
@@ -164,6 +181,32 @@ class ScriptedConversation:
             name = node.go
         return [*replies, *self._goodbye(Ending.REACHED_END)]
 
+    async def _say(self, replies: list[Reply]) -> AsyncIterator[Reply]:
+        """One by one; the question of a sensitive node, which is the last of them, when nothing is recorded."""
+        if not self.private:
+            if self._protected:
+                self._protected = False
+                self._privacy.end()
+        elif not self._protected:
+            *replies, question = replies
+            for reply in replies:
+                yield reply
+            if self._privacy.needed:
+                yield Say(self._filled(self._flow.one_moment), interruptible=False)
+            self._protected = await self._privacy.begin()
+            replies = [question] if self._protected else self._not_private()
+        for reply in replies:
+            yield reply
+
+    def _not_private(self) -> list[Reply]:
+        """The recording could not be paused: the node is left without its question."""
+        sorry = Say(self._filled(self._flow.not_private), interruptible=False)
+        if self._here.otherwise is not None:
+            replies = self._enter(self._here.otherwise)
+            if not self.private:
+                return [sorry, *replies]
+        return [sorry, Finish(Ending.LOST)]
+
     def _not_understood(self, ending: Ending) -> list[Reply]:
         """`ending` is what it will have been, if nothing is left but goodbye."""
         node = self._here
@@ -180,7 +223,10 @@ class ScriptedConversation:
 
     def _filled(self, text: str) -> str:
         """With the lead's variables and the answers; dictated numbers are read back digit by digit."""
-        spoken = {name: " ".join(value) if name in self._dictated else value for name, value in self._answers.items()}
+        spoken = {}
+        for name, value in self._answers.items():
+            shown = shown_part(value) if name in self._sensitive else value
+            spoken[name] = " ".join(shown) if name in self._dictated else shown
         return fill(text, {**self._variables, **spoken})
 
 
@@ -192,8 +238,3 @@ def _finish(action: Action) -> Finish:
             return Finish(Ending.REACHED_END, action.result, callback_after=action.after)
         case DoNotCall():
             return Finish(Ending.REACHED_END, action.result, do_not_call=True)
-
-
-async def _one_by_one(replies: Iterable[Reply]) -> AsyncIterator[Reply]:
-    for reply in replies:
-        yield reply

@@ -19,6 +19,7 @@ from breeze_buddy.media.directory import CallDirectory, StreamCall, StreamRefuse
 from breeze_buddy.media.engines import Engines, Finish
 from breeze_buddy.media.keeping import StateKeeper, deliver
 from breeze_buddy.media.playback import DEFAULT_LEAD_S, Playback
+from breeze_buddy.media.recording_pause import RecordingPause
 from breeze_buddy.media.ticker import Ticker
 from breeze_buddy.media.turn_loop import CallerGone, KeyPressed, TurnLoop
 
@@ -175,7 +176,14 @@ class StreamSession:
             lead_s=self._limits.lead_s,
         )
         transcript = ConversationLog(call_id=call.call_id, clock=self._clock, loop_s=loop.time, before=call.resume)
-        conversation = self._engines.dialogue.converse(call)
+        privacy = RecordingPause(
+            self._directory,
+            call.call_id,
+            recorded=call.template.record,
+            unsure=call.resume is not None,
+            background=self._background,
+        )
+        conversation = self._engines.dialogue.converse(call, privacy)
         keeper = StateKeeper(self._directory, call.call_id)
         began_s = loop.time()
         if call.resume is not None:

@@ -1,26 +1,31 @@
 """The directory of calls over the store, and the lead's workflow told when it waits for a report."""
 
 import logging
+from collections.abc import Awaitable, Callable
 
 from breeze_buddy.activities.signals import Signals, Unreachable
 from breeze_buddy.domain.conversation import ConversationReport, ConversationState
 from breeze_buddy.domain.messages import CONVERSATION_REPORTED, CallEvent
 from breeze_buddy.domain.stream_token import InvalidStreamToken, StreamToken
-from breeze_buddy.media.directory import StreamCall, StreamRefused
-from breeze_buddy.store import conversations
+from breeze_buddy.media.directory import RecordingUnchanged, StreamCall, StreamRefused
+from breeze_buddy.store import attempts, conversations, pods
 from breeze_buddy.store.database import Database
 from breeze_buddy.store.errors import StoreError
+from breeze_buddy.telephony.client import Twilio
+from breeze_buddy.telephony.errors import TelephonyError
 
 logger = logging.getLogger(__name__)
 
 
 class StoredCalls:
-    """A CallDirectory. `secret` is the one that stream tokens are signed with."""
+    """A CallDirectory. `secret` is the one that stream tokens are signed with; `pod` is who carries the streams."""
 
-    def __init__(self, database: Database, signals: Signals, secret: str) -> None:
+    def __init__(self, database: Database, signals: Signals, secret: str, twilio: Twilio, *, pod: str) -> None:
         self._database = database
         self._signals = signals
         self._secret = secret
+        self._twilio = twilio
+        self._pod = pod
 
     async def claim(self, *, token: str, call_sid: str, stream_sid: str) -> StreamCall:
         """Take the token, once. Raises StreamRefused."""
@@ -36,6 +41,7 @@ class StoredCalls:
                     stream_sid=stream_sid,
                     now=now,
                 )
+                await pods.hold(tx, read.call_id, self._pod, now=now)
         except (InvalidStreamToken, StoreError) as error:
             raise StreamRefused(str(error)) from error
         return StreamCall(
@@ -53,12 +59,35 @@ class StoredCalls:
 
     async def report(self, report: ConversationReport) -> None:
         """Store the conversation; signal the lead when its call has ended, for then it may wait for this."""
+        now = self._database.now()
         async with self._database.write() as tx:
-            reported = await conversations.save_report(tx, report, now=self._database.now())
+            reported = await conversations.save_report(tx, report, now=now)
+            await pods.release(tx, report.call_id, now=now, pod=self._pod)
         if not reported.awaited:
             return
         try:
-            await self._signals.to_lead(reported.lead_id, CONVERSATION_REPORTED, CallEvent(call_id=report.call_id))
+            event = CallEvent(call_id=report.call_id)
+            await self._signals.to_workflow(reported.workflow_id, CONVERSATION_REPORTED, event)
         except Unreachable as error:
             # The workflow looks into the store by itself a few seconds later.
-            logger.warning("the lead was not told of its conversation: %s", error, extra={"call_id": report.call_id})
+            logger.warning(
+                "the workflow was not told of its conversation: %s", error, extra={"call_id": report.call_id}
+            )
+
+    async def pause_recording(self, call_id: str) -> None:
+        """From when this returns, the recording of the call takes silence. Raises RecordingUnchanged."""
+        await self._set_recording(call_id, self._twilio.pause_recording)
+
+    async def resume_recording(self, call_id: str) -> None:
+        """The recording takes sound again. Raises RecordingUnchanged."""
+        await self._set_recording(call_id, self._twilio.resume_recording)
+
+    async def _set_recording(self, call_id: str, change: Callable[[str], Awaitable[None]]) -> None:
+        async with self._database.read() as tx:
+            sid = await attempts.known_sid(tx, call_id)
+        if sid is None:
+            raise RecordingUnchanged(f"call {call_id} has no CallSid")
+        try:
+            await change(sid)
+        except TelephonyError as error:
+            raise RecordingUnchanged(str(error)) from error

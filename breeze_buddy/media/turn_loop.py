@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from breeze_buddy.domain.conversation import Ending
+from breeze_buddy.domain.privacy import MASK
 from breeze_buddy.domain.template import Template
 from breeze_buddy.media.conversation_log import ConversationLog
 from breeze_buddy.media.ear import Ear, TurnBegan, TurnHeard
@@ -23,6 +24,8 @@ SALUTATION_S = 1.2
 """Who speaks before the agent has said this much says hello: that is no answer, and no reason to fall silent."""
 KEY_PAUSE_S = 2.0
 """Keys pressed are a whole answer after this pause."""
+PRIVATE_TAIL_S = 1.0
+"""Keys that follow the last one of a private answer so soon belong to it: a # after the number, a digit too many."""
 LATE_MARK_S = 3.0
 """A mark that is this late will not come back."""
 STILL_BUSY_S = 0.25
@@ -96,6 +99,8 @@ class TurnLoop:
         self._time_up_s: float | None = call_began_s + longest_talk_s(template.max_call_s)
         self._silence_s: float | None = None
         self._keys_s: float | None = None
+        self._private_until_s = float("-inf")  # what began before this was said for nobody's ears
+        self._private_keys_until_s = float("-inf")
 
     def post(self, happening: Happening) -> None:
         self._inbox.put_nowait(happening)
@@ -155,7 +160,10 @@ class TurnLoop:
 
     def _on_words(self, text: str, began_s: float) -> None:
         if text:
-            self._transcript.caller(text, at_s=began_s)
+            private = self._conversation.private or began_s < self._private_until_s
+            self._transcript.caller(MASK if private else text, at_s=began_s)
+        if not self._conversation.attentive or (began_s < self._private_until_s and not self._conversation.private):
+            text = ""  # not asked yet, or asked in a question that has been answered with keys
         if self._mouth.speaking or self._is_salutation(began_s):  # it was not allowed to interrupt
             return
         if text:
@@ -168,6 +176,12 @@ class TurnLoop:
             self._mouth.go_on()
 
     def _on_key(self, key: str) -> None:
+        if self._conversation.private:
+            if not self._conversation.attentive:
+                return
+            self._private_keys_until_s = self._now_s() + PRIVATE_TAIL_S
+        elif self._now_s() < self._private_keys_until_s:
+            return
         self._interrupt()
         self._keys += key
         self._keys_s = self._now_s() + KEY_PAUSE_S
@@ -179,7 +193,7 @@ class TurnLoop:
             self._keys_s = None
             return
         keys, self._keys, self._keys_s = self._keys, "", None
-        self._transcript.caller(keys, digits=True)
+        self._transcript.caller(MASK if self._conversation.private else keys, digits=True)
         self._answer(Pressed(keys))
 
     def _on_played(self) -> Finish | None:
@@ -229,6 +243,8 @@ class TurnLoop:
         self._unanswered.clear()
         self._silence_s = None
         self._transcript.agent(self._playback, interrupted=True)
+        if self._conversation.private:
+            self._private_until_s = self._now_s()
         self._mouth.reply(self._conversation.answer(turn))
 
     # --- time --------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ STATUS_EVENTS = ("initiated", "ringing", "answered", "completed")
 RECORDING_EVENTS = ("completed", "absent")
 CHUNK_BYTES = 64 * 1024
 _NEWEST = 200  # calls looked at when an attempt is searched for; Twilio lists the newest first
+_RUNNING = "Twilio.CURRENT"  # Twilio's name for the recording that runs on a call
 _SID = re.compile(r"[A-Z]{2}[0-9A-Za-z]{1,40}")
 
 
@@ -175,6 +176,30 @@ class Twilio:
             else:
                 return
 
+    async def move_call(self, sid: str, text: str) -> None:
+        """Have a live call carry out other TwiML from now on. Raises NotFound when it has ended, TelephonyError."""
+        try:
+            with self._asking("move the call"):
+                await self._client.calls(_checked(sid)).update_async(twiml=text)
+        except TelephonyError as error:
+            if error.code == CALL_NOT_IN_PROGRESS:
+                raise NotFound(
+                    str(error), failure=error.failure, code=error.code, http_status=error.http_status
+                ) from error
+            raise
+
+    async def end_conference(self, name: str) -> None:
+        """End a conference for everybody in it; one that is not on is no error. Raises TelephonyError."""
+        with self._asking("look for the conference"):
+            found = await self._client.conferences.list_async(friendly_name=name, status="in-progress", limit=5)
+            found += await self._client.conferences.list_async(friendly_name=name, status="init", limit=5)
+        for conference in found:
+            try:
+                with self._asking("end the conference"):
+                    await self._client.conferences(conference.sid).update_async(status="completed")
+            except NotFound:
+                continue
+
     async def fetch_recording(self, sid: str) -> RecordingFacts:
         """What Twilio knows of a recording. Raises NotFound, TelephonyError."""
         with self._asking("look the recording up"):
@@ -186,6 +211,41 @@ class Twilio:
         with self._asking("list the call's recordings"):
             listed = await self._client.calls(_checked(call_sid)).recordings.list_async(limit=_NEWEST)
         return [words.recording_facts(recording, self.recording_url(recording.sid)) for recording in listed]
+
+    async def pause_recording(self, call_sid: str) -> None:
+        """Have silence recorded on a live call from now on; one that is paused stays so. Raises NotFound (nothing is
+        being recorded), TelephonyError."""
+        await self._set_recording(call_sid, "pause the recording", status="paused", pause_behavior="silence")
+
+    async def resume_recording(self, call_sid: str) -> None:
+        """Record the sound of a live call again; a call that has ended, or is not recorded, stays so.
+
+        Raises TelephonyError.
+        """
+        try:
+            await self._set_recording(call_sid, "resume the recording", status="in-progress")
+        except NotFound:
+            return
+        except TelephonyError as error:
+            if error.code != CALL_NOT_IN_PROGRESS:
+                raise
+
+    async def _set_recording(self, call_sid: str, doing: str, *, status: str, **more: str) -> None:
+        with self._asking(doing):
+            running = self._client.calls(_checked(call_sid)).recordings(_RUNNING)
+            answer = await running.update_async(status=status, **more)
+        if answer.status != status:
+            raise TelephonyError(
+                f"could not {doing}: Twilio says that it is {answer.status!r}", failure=FailureClass.RETRYABLE
+            )
+
+    async def delete_recording(self, sid: str) -> None:
+        """Delete a recording, its audio and its entry; one that is gone is no error. Raises TelephonyError."""
+        try:
+            with self._asking("delete the recording"):
+                await self._client.recordings(_checked(sid)).delete_async()
+        except NotFound:
+            return
 
     def recording_url(self, sid: str) -> str:
         """Where the audio is; with `.wav` or `.mp3` behind it, it is fetched."""

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from breeze_buddy.domain.conversation import ConversationReport, ConversationState
 from breeze_buddy.domain.template import Template, Voice
-from breeze_buddy.media.directory import StreamCall, StreamRefused
+from breeze_buddy.media.directory import RecordingUnchanged, StreamCall, StreamRefused
 from breeze_buddy.media.engines import Engines, OnWindow, SpokenChunk, Transcript
 from breeze_buddy.media.mulaw import FRAME_BYTES, FRAME_S, SILENCE
 from breeze_buddy.media.scripted import ScriptedDialogue
@@ -129,6 +129,26 @@ class Monotone:
 # --- the platform -----------------------------------------------------------------------------------------------
 
 
+class Tape:
+    """The recording of the call: `changes` are (loop time, "paused" or "recording")."""
+
+    def __init__(self) -> None:
+        self.changes: list[tuple[float, str]] = []
+        self.failing_pauses = self.failing_resumes = 0
+        self.takes_s = 0.1
+
+    async def change(self, status: str, *, fails: bool) -> None:
+        await asyncio.sleep(self.takes_s)
+        if fails:
+            raise RecordingUnchanged("Twilio is away")
+        self.changes.append((asyncio.get_running_loop().time(), status))
+
+    def hears(self, at_s: float) -> bool:
+        """Whether what sounds at this time of the loop is recorded."""
+        before = [status for changed_s, status in self.changes if changed_s <= at_s]
+        return not before or before[-1] == "recording"
+
+
 class MemoryDirectory:
     """Calls by token, each token taken once; keeps states and reports."""
 
@@ -138,6 +158,7 @@ class MemoryDirectory:
         self.reports: list[ConversationReport] = []
         self.failing_reports = 0
         self.reported = asyncio.Event()
+        self.recording = Tape()
 
     def expect(self, call: StreamCall, token: str = "good") -> None:
         self.calls[token] = call
@@ -157,6 +178,14 @@ class MemoryDirectory:
             raise ConnectionError("the database is away")
         self.reports.append(report)
         self.reported.set()
+
+    async def pause_recording(self, call_id: str) -> None:
+        self.recording.failing_pauses -= 1
+        await self.recording.change("paused", fails=self.recording.failing_pauses >= 0)
+
+    async def resume_recording(self, call_id: str) -> None:
+        self.recording.failing_resumes -= 1
+        await self.recording.change("recording", fails=self.recording.failing_resumes >= 0)
 
 
 ORDER_FLOW: dict[str, Any] = {

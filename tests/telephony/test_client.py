@@ -295,3 +295,51 @@ async def test_edge_and_region_do_not_bend_an_address_given_in_full(other_end, c
     other_end.will_answer(201, a_call("CAnew"))
     async with Twilio(other_end.account, other_end.token, other_end.url + "/") as twilio:
         assert await twilio.place_call(call) == "CAnew"
+
+
+async def test_a_recording_is_paused_with_silence_and_resumed_by_the_name_of_the_one_that_runs(other_end, twilio):
+    other_end.will_answer(200, {"sid": "RE1", "status": "paused"})
+    other_end.will_answer(200, {"sid": "RE1", "status": "in-progress"})
+    await twilio.pause_recording("CA1")
+    await twilio.resume_recording("CA1")
+    path = other_end.calls.replace("/Calls.json", "/Calls/CA1/Recordings/Twilio.CURRENT.json")
+    assert [(asked.method, asked.path) for asked in other_end.asked] == [("POST", path)] * 2
+    assert [dict(asked.form) for asked in other_end.asked] == [
+        {"Status": "paused", "PauseBehavior": "silence"},
+        {"Status": "in-progress"},
+    ]
+
+
+async def test_a_pause_counts_only_when_twilio_says_that_it_is_paused(other_end, twilio):
+    other_end.will_answer(200, {"sid": "RE1", "status": "in-progress"})
+    other_end.will_refuse(20404, 404)
+    other_end.will_refuse(21220)
+    for kind in (TelephonyError, NotFound, TelephonyError):
+        with pytest.raises(kind, match="could not pause the recording"):
+            await twilio.pause_recording("CA1")
+
+
+async def test_resuming_the_recording_of_a_call_that_has_ended_is_no_error(other_end, twilio):
+    other_end.will_refuse(20404, 404)
+    other_end.will_refuse(21220)
+    other_end.will_refuse(20429, 429)
+    await twilio.resume_recording("CA1")
+    await twilio.resume_recording("CA1")
+    with pytest.raises(TelephonyError):
+        await twilio.resume_recording("CA1")
+
+
+async def test_deleting_a_recording_that_is_gone_is_no_error(other_end, twilio):
+    other_end.answers.append(_no_content)
+    other_end.will_refuse(20404, 404)
+    other_end.will_refuse(20429, 429)
+    await twilio.delete_recording("RE1")
+    await twilio.delete_recording("RE1")
+    with pytest.raises(TelephonyError, match="could not delete the recording"):
+        await twilio.delete_recording("RE1")
+    path = other_end.calls.replace("/Calls.json", "/Recordings/RE1.json")
+    assert [(asked.method, asked.path) for asked in other_end.asked] == [("DELETE", path)] * 3
+
+
+async def _no_content(request):
+    return web.Response(status=204)

@@ -1,6 +1,7 @@
 """The account: its credentials, its numbers, and whether it is on trial."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,13 @@ class Number:
     phone: str
     sid: str = field(default_factory=lambda: new_sid("PN"))
     created_s: float = field(default_factory=now_s)
+    friendly_name: str = ""
     voice_url: str = ""
+    voice_method: str = "POST"
+    voice_fallback_url: str = ""
+    voice_fallback_method: str = "POST"
+    status_callback: str = ""
+    status_callback_method: str = "POST"
 
 
 @dataclass
@@ -38,6 +45,13 @@ class Account:
     def add_numbers(self, phones: list[str]) -> None:
         """Own these numbers too."""
         self.set_numbers([*self.numbers, *phones])
+
+    def set_up(self, phone: str, settings: Mapping[str, str]) -> Number:
+        """Own this number, if not yet, and change some of what calls to it do."""
+        number = self.numbers.setdefault(phone, Number(phone))
+        for name, value in settings.items():
+            setattr(number, name, value)
+        return number
 
     def may_call_from(self, phone: str) -> bool:
         """Whether this caller id belongs to the account."""
@@ -77,7 +91,7 @@ class Account:
             "date_updated": rfc2822(number.created_s),
             "emergency_address_status": "unregistered",
             "emergency_status": "Inactive",
-            "friendly_name": number.phone,
+            "friendly_name": number.friendly_name or number.phone,
             "origin": "twilio",
             "phone_number": number.phone,
             "sid": number.sid,
@@ -86,14 +100,14 @@ class Account:
             "sms_method": "POST",
             "sms_url": "",
             "status": "in-use",
-            "status_callback": "",
-            "status_callback_method": "POST",
+            "status_callback": number.status_callback,
+            "status_callback_method": number.status_callback_method,
             "type": "local",
             "uri": f"/2010-04-01/Accounts/{self.sid}/IncomingPhoneNumbers/{number.sid}.json",
             "voice_caller_id_lookup": False,
-            "voice_fallback_method": "POST",
-            "voice_fallback_url": "",
-            "voice_method": "POST",
+            "voice_fallback_method": number.voice_fallback_method,
+            "voice_fallback_url": number.voice_fallback_url,
+            "voice_method": number.voice_method,
             "voice_receive_mode": "voice",
             "voice_url": number.voice_url,
         }

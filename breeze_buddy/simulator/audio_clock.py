@@ -20,10 +20,14 @@ class Ticking(Protocol):
 
 
 class AudioClock:
-    """Ticks all its members together. A loop that was stalled for longer than a second does not catch up."""
+    """Ticks all its members together, those that mix others after the others.
+
+    A loop that was stalled for longer than a second does not catch up.
+    """
 
     def __init__(self) -> None:
         self._members: set[Ticking] = set()
+        self._mixers: set[Ticking] = set()
         self._someone = asyncio.Event()
         self.late_ticks = 0
 
@@ -32,9 +36,14 @@ class AudioClock:
         self._members.add(member)
         self._someone.set()
 
+    def join_mixer(self, mixer: Ticking) -> None:
+        """Begin ticking one that mixes what the members moved in the same tick."""
+        self._mixers.add(mixer)
+
     def leave(self, member: Ticking) -> None:
         """Stop ticking it; harmless when it never joined."""
         self._members.discard(member)
+        self._mixers.discard(member)
         if not self._members:
             self._someone.clear()
 
@@ -48,6 +57,8 @@ class AudioClock:
             for member in tuple(self._members):
                 if member in self._members:
                     member.tick()
+            for mixer in tuple(self._mixers):
+                mixer.tick()
             due_s += FRAME_S
             ahead_s = due_s - time.monotonic()
             if ahead_s > 0:

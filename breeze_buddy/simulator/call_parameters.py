@@ -31,8 +31,8 @@ Form = MultiDictProxy[str]
 def call_request(form: Form, account: Account) -> CallRequest:
     """The parameters of a new call. Raises ApiError with the code of what is wrong."""
     to, caller = form.get("To", "").strip(), form.get("From", "").strip()
-    _check_numbers(to, caller, account)
-    _check_source(form)
+    check_numbers(to, caller, account)
+    check_source(form)
     url, twiml = form.get("Url") or None, form.get("Twiml") or None
     status_callback = form.get("StatusCallback") or None
     if status_callback and not is_http_url(status_callback):
@@ -48,21 +48,21 @@ def call_request(form: Form, account: Account) -> CallRequest:
         to=to,
         caller=caller,
         url=url,
-        method=_method(form, "Method"),
+        method=read_method(form, "Method"),
         twiml=twiml,
-        fallback_url=_url(form, "FallbackUrl"),
-        fallback_method=_method(form, "FallbackMethod"),
+        fallback_url=read_url(form, "FallbackUrl"),
+        fallback_method=read_method(form, "FallbackMethod"),
         status_callback=status_callback,
-        status_callback_method=_method(form, "StatusCallbackMethod"),
+        status_callback_method=read_method(form, "StatusCallbackMethod"),
         status_callback_events=events,
-        timeout_s=min(max(_whole(form, "Timeout", TIMEOUT_DEFAULT_S), 1), TIMEOUT_MAX_S),
-        time_limit_s=min(_whole(form, "TimeLimit", TIME_LIMIT_MAX_S), TIME_LIMIT_MAX_S),
+        timeout_s=min(max(read_whole(form, "Timeout", TIMEOUT_DEFAULT_S), 1), TIMEOUT_MAX_S),
+        time_limit_s=min(read_whole(form, "TimeLimit", TIME_LIMIT_MAX_S), TIME_LIMIT_MAX_S),
         send_digits=send_digits,
         recording=recording_request(form, "OutboundAPI") if form.get("Record", "").lower() == "true" else None,
         machine_detection=None if send_digits else detection,
         async_amd=form.get("AsyncAmd", "").lower() == "true",
-        async_amd_callback=_url(form, "AsyncAmdStatusCallback"),
-        async_amd_callback_method=_method(form, "AsyncAmdStatusCallbackMethod"),
+        async_amd_callback=read_url(form, "AsyncAmdStatusCallback"),
+        async_amd_callback_method=read_method(form, "AsyncAmdStatusCallbackMethod"),
     )
 
 
@@ -80,18 +80,14 @@ def recording_request(form: Form, source: str) -> RecordingRequest:
         channels=2 if channels == "dual" else 1,
         track=track,
         source=source,
-        callback=_url(form, "RecordingStatusCallback"),
-        callback_method=_method(form, "RecordingStatusCallbackMethod"),
+        callback=read_url(form, "RecordingStatusCallback"),
+        callback_method=read_method(form, "RecordingStatusCallbackMethod"),
         callback_events=tuple(events) or ("completed",),
     )
 
 
-def check_redirect(form: Form) -> None:
-    """The parameters that replace what a live call does: a URL or TwiML that could be right."""
-    _check_source(form)
-
-
-def _check_numbers(to: str, caller: str, account: Account) -> None:
+def check_numbers(to: str, caller: str, account: Account) -> None:
+    """Whom to call, and as whom. Raises ApiError with the code of what is wrong."""
     if not to:
         raise ApiError(NO_TO, "No 'To' number is specified")
     if not caller:
@@ -109,7 +105,8 @@ def _check_numbers(to: str, caller: str, account: Account) -> None:
         raise ApiError(NOT_VERIFIED, f"The number {to} is unverified. Trial accounts may only call verified numbers.")
 
 
-def _check_source(form: Form) -> None:
+def check_source(form: Form) -> None:
+    """Where instructions come from: a URL or TwiML that could be right. Raises ApiError."""
     url, twiml = form.get("Url") or "", form.get("Twiml") or ""
     if url:
         if not is_http_url(url):
@@ -123,21 +120,24 @@ def _check_source(form: Form) -> None:
         raise ApiError(BAD_URL, "Url parameter is required.")
 
 
-def _url(form: Form, name: str) -> str | None:
+def read_url(form: Form, name: str) -> str | None:
+    """A URL, or None. Raises ApiError when it is none."""
     url = form.get(name) or None
     if url is not None and not urlsplit(url).scheme.startswith("http"):
         raise ApiError(BAD_URL, f"{name} is not a valid URL: {url}")
     return url
 
 
-def _method(form: Form, name: str) -> str:
-    method = (form.get(name) or "POST").upper()
+def read_method(form: Form, name: str, default: str = "POST") -> str:
+    """GET or POST. Raises ApiError for anything else."""
+    method = (form.get(name) or default).upper()
     if method not in ("GET", "POST"):
         raise ApiError(BAD_PARAMETER, f"{name} is GET or POST")
     return method
 
 
-def _whole(form: Form, name: str, default: int) -> int:
+def read_whole(form: Form, name: str, default: int) -> int:
+    """A whole number. Raises ApiError for anything else."""
     text = form.get(name)
     if not text:
         return default

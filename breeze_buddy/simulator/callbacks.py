@@ -5,10 +5,12 @@ none ever holds up a call. Faults lose, delay, repeat or reorder them.
 """
 
 import asyncio
+from typing import Protocol
 from urllib.parse import urlencode
 
 from breeze_buddy.simulator.background import Tasks
 from breeze_buddy.simulator.calls import Call, CallbackWitness
+from breeze_buddy.simulator.conference import Conference, Seat
 from breeze_buddy.simulator.dates import now_s, rfc2822
 from breeze_buddy.simulator.faults import Fault, Faults
 from breeze_buddy.simulator.recordings import Recording
@@ -17,6 +19,19 @@ from breeze_buddy.simulator.webhooks import Webhooks
 IN_ORDER_FOR_S = 1.0
 REORDER_AT_MOST_S = 2.0
 Form = dict[str, str]
+
+
+class Told(Protocol):
+    """What callbacks are about, a call or a conference: it keeps their order and their record."""
+
+    attempt: int
+    callbacks: list[CallbackWitness]
+    last_callback: asyncio.Event | None
+    held_callbacks: list[asyncio.Event]
+
+    @property
+    def sid(self) -> str:
+        """Its identifier."""
 
 
 class Callbacks:
@@ -55,7 +70,7 @@ class Callbacks:
                     "RecordingSid": recording.sid,
                     "RecordingDuration": str(round(recording.duration_s)),
                 }
-        self.post(call, event, request.status_callback, request.status_callback_method, form)
+        self.post(call, event, request.status_callback, request.status_callback_method, form, to=call.to)
 
     def recording(self, call: Call, recording: Recording, event: str) -> None:
         """A recording event: in-progress, completed or absent."""
@@ -76,7 +91,7 @@ class Callbacks:
         }
         if event != "in-progress":
             form["RecordingDuration"] = str(round(recording.duration_s))
-        self.post(call, "recording", request.callback, request.callback_method, form)
+        self.post(call, "recording", request.callback, request.callback_method, form, to=call.to)
 
     def amd(self, call: Call, answered_by: str, duration_ms: int) -> None:
         """The result of asynchronous answering machine detection."""
@@ -88,7 +103,7 @@ class Callbacks:
                 "AnsweredBy": answered_by,
                 "MachineDetectionDuration": str(duration_ms),
             }
-            self.post(call, "amd", request.async_amd_callback, request.async_amd_callback_method, form)
+            self.post(call, "amd", request.async_amd_callback, request.async_amd_callback_method, form, to=call.to)
 
     def stream(self, call: Call, url: str, method: str, event: str, stream_sid: str, name: str, error: str) -> None:
         """A stream event: stream-started, stream-stopped or stream-error."""
@@ -102,33 +117,67 @@ class Callbacks:
         }
         if error:
             form["StreamError"] = error
-        self.post(call, "stream", url, method, form)
+        self.post(call, "stream", url, method, form, to=call.to)
+
+    def conference(self, conference: Conference, event: str, seat: Seat | None, extra: Form) -> None:
+        """Something happened in a conference: its creator's URL hears of it if they asked for such events.
+
+        Faults may name the event or just ``conference``, and a participant's number.
+        """
+        sequence = conference.sequence = conference.sequence + 1
+        settings = conference.settings
+        if not settings.status_callback or subscription_of(event) not in settings.status_callback_events:
+            return
+        form = {
+            "AccountSid": conference.account_sid,
+            "ConferenceSid": conference.sid,
+            "FriendlyName": conference.name,
+            "SequenceNumber": str(sequence),
+            "StatusCallbackEvent": event,
+            "Timestamp": rfc2822(now_s()) or "",
+        }
+        if seat is not None:
+            form |= {
+                "CallSid": seat.call.sid,
+                "Muted": _word(seat.muted),
+                "Hold": _word(seat.hold),
+                "Coaching": _word(seat.coach is not None),
+                "EndConferenceOnExit": _word(seat.end_on_exit),
+                "StartConferenceOnEnter": _word(seat.settings.start_on_enter),
+            }
+            if seat.settings.label:
+                form["ParticipantLabel"] = seat.settings.label
+            if seat.coach is not None:
+                form["CallSidToCoach"] = seat.coach
+        to = (seat or conference.roster[0]).call.to
+        url, method = settings.status_callback, settings.status_callback_method
+        self.post(conference, event, url, method, form | extra, to=to, family="conference")
 
     def recording_url(self, recording: Recording) -> str:
         """Where the recording's sound is, without an extension, as callbacks give it."""
         return f"{self.base_url}/2010-04-01/Accounts/{recording.account_sid}/Recordings/{recording.sid}"
 
-    def post(self, call: Call, event: str, url: str, method: str, form: Form) -> None:
+    def post(self, told: Told, event: str, url: str, method: str, form: Form, *, to: str, family: str = "") -> None:
         """Put a callback in the queue, with the fault that befalls it."""
-        about = f"{call.attempt}/{form.get('RecordingStatus', '')}"
-        fault = self._faults.strike("callback_", to=call.to, event=event, about=about)
+        about = f"{told.attempt}/{form.get('RecordingStatus', '')}"
+        fault = self._faults.strike("callback_", to=to, event=event, about=about, family=family)
         kind = fault.kind.removeprefix("callback_") if fault else None
         witness = CallbackWitness(event, url, now_s(), urlencode({n: v for n, v in form.items() if v}), fault=kind)
-        call.callbacks.append(witness)
+        told.callbacks.append(witness)
         if kind == "lost":
             witness.result = "lost"
             return
-        before, sent = call.last_callback, asyncio.Event()
+        before, sent = told.last_callback, asyncio.Event()
         if fault and kind == "late":
             work = self._late(fault.delay_s, witness, method, form)
         elif kind == "reordered":
-            call.held_callbacks.append(sent)
+            told.held_callbacks.append(sent)
             work = self._after(sent, witness, method, form)
         else:
-            call.last_callback = sent
-            held, call.held_callbacks = call.held_callbacks, []
+            told.last_callback = sent
+            held, told.held_callbacks = told.held_callbacks, []
             work = self._in_order(before, [sent, *held], fault, witness, method, form)
-        self._tasks.start(work, f"callback {event} of {call.sid}")
+        self._tasks.start(work, f"callback {event} of {told.sid}")
 
     async def _in_order(
         self,
@@ -160,6 +209,18 @@ class Callbacks:
         witness.result = str(answer.status) if answer.status is not None else (answer.error or "no answer")
 
 
+def subscription_of(event: str) -> str:
+    """The word with which ``statusCallbackEvent`` asks for such an event."""
+    about, _, what = event.partition("-")
+    if about == "announcement":
+        return about
+    return "speaker" if what.startswith("speech") else what.removeprefix("un")
+
+
+def _word(value: bool) -> str:
+    return "true" if value else "false"
+
+
 async def _wait(event: asyncio.Event | None, at_most_s: float) -> None:
     if event is None or event.is_set():
         return
@@ -180,9 +241,11 @@ def call_form(call: Call) -> Form:
         "Caller": call.caller,
         "Called": call.to,
         "CallStatus": call.status,
-        "Direction": "outbound-api",
+        "Direction": call.request.direction,
         "ApiVersion": "2010-04-01",
     }
+    if call.request.parent_sid:
+        form["ParentCallSid"] = call.request.parent_sid
     for role, number in (("From", call.caller), ("To", call.to), ("Caller", call.caller), ("Called", call.to)):
         form |= {f"{role}City": "", f"{role}State": "", f"{role}Zip": "", f"{role}Country": country_of(number)}
     return form

@@ -56,7 +56,7 @@ def greeting_for(behaviour: Behaviour) -> str:
 
 def sentences_of(behaviour: Behaviour) -> list[str]:
     """All that someone with this behaviour may have to say, to be rendered beforehand."""
-    if behaviour.talk_s == 0 or behaviour.behaviour in ("no_answer", "busy", "failed", "canceled"):
+    if behaviour.talk_s == 0 or behaviour.behaviour in ("no_answer", "busy", "failed", "canceled", "declines"):
         return []
     return [text for text in (greeting_for(behaviour), *(turn.say for turn in script_for(behaviour))) if text]
 
@@ -97,6 +97,11 @@ class Callee:
     def clock_s(self) -> float:
         """Seconds since the answer."""
         return self._frames * FRAME_S
+
+    @property
+    def hears_sound(self) -> bool:
+        """Whether the frame just heard was sound."""
+        return self._quiet_frames == 0 and self._utterances > 0
 
     def speak(self) -> bytes:
         """The next 20 ms that this person says."""

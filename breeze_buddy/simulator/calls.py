@@ -21,7 +21,7 @@ LIVE = ("queued", "ringing", "in-progress")
 
 @dataclass(frozen=True)
 class CallRequest:
-    """The parameters of `POST /Calls`, read and checked."""
+    """The parameters of `POST /Calls`, read and checked, or those of a call that comes about in another way."""
 
     to: str
     caller: str
@@ -41,6 +41,8 @@ class CallRequest:
     async_amd: bool = False
     async_amd_callback: str | None = None
     async_amd_callback_method: str = "POST"
+    direction: str = "outbound-api"
+    parent_sid: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ class Call:
     visible_from_s: float = 0.0
     fallback_used: bool = False
     sequence: int = 0
+    updates: int = 0
     line: Line = field(default_factory=Line)
     said: list[Said] = field(default_factory=list)
     program: asyncio.Task[None] | None = None
@@ -174,7 +177,7 @@ class Call:
         return {
             "sid": self.sid,
             "account_sid": self.account_sid,
-            "parent_call_sid": None,
+            "parent_call_sid": self.request.parent_sid,
             "to": self.to,
             "to_formatted": self.to,
             "from": self.caller,
@@ -186,7 +189,7 @@ class Call:
             "duration": str(self.duration_s) if ended else None,
             "price": None,
             "price_unit": "USD",
-            "direction": "outbound-api",
+            "direction": self.request.direction,
             "answered_by": self.answered_by,
             "api_version": "2010-04-01",
             "forwarded_from": None,
@@ -212,12 +215,15 @@ class Call:
             "status": self.status,
             "duration_s": self.duration_s,
             "answered_by": self.answered_by,
+            "direction": self.request.direction,
+            "parent_sid": self.request.parent_sid,
             "ending": None if self.ending is None else {"sip_code": self.ending.sip_code, "by": self.ending.by},
             "times": {
                 "created": iso(self.created_s),
                 "dialled": iso(self.dialled_s),
                 "ringing": iso(self.ringing_s),
                 "answered": iso(self.answered_s),
+                "ringing_stopped": iso(self.answered_s or self.ended_s) if self.ringing_s else None,
                 "ended": iso(self.ended_s),
             },
             "said": [{"at_s": s.at_s, "did": s.did, "text": s.text} for s in self.said],

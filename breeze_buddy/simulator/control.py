@@ -11,12 +11,12 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from breeze_buddy.simulator.exchange import Exchange
 from breeze_buddy.simulator.faults import ActiveFault, Fault
-from breeze_buddy.simulator.people import Person
+from breeze_buddy.simulator.people import OwnNumber, Person
 
 T = TypeVar("T")
 _people = TypeAdapter(list[Person])
 _faults = TypeAdapter(list[Fault])
-_phones = TypeAdapter(list[str])
+_numbers = TypeAdapter(list[str | OwnNumber])
 
 
 class ControlRoutes:
@@ -68,13 +68,18 @@ class ControlRoutes:
         return web.json_response(list(self._exchange.account.numbers))
 
     async def put_numbers(self, request: web.Request) -> web.Response:
-        """Register numbers; ``?replace=true`` gives up all others. An empty account calls from anywhere."""
-        phones = _read(_phones, await _json(request))
+        """Register numbers, alone or with what calls to them do; ``?replace=true`` gives up all others.
+
+        An account without numbers calls from anywhere.
+        """
+        account = self._exchange.account
+        given = _read(_numbers, await _json(request))
+        numbers = [OwnNumber(phone=one) if isinstance(one, str) else one for one in given]
         if request.query.get("replace") == "true":
-            self._exchange.account.set_numbers(phones)
-        else:
-            self._exchange.account.add_numbers(phones)
-        return web.json_response(list(self._exchange.account.numbers))
+            account.set_numbers([number.phone for number in numbers])
+        for number in numbers:
+            account.set_up(number.phone, number.model_dump(exclude={"phone"}, exclude_unset=True))
+        return web.json_response(list(account.numbers))
 
     async def faults(self, _: web.Request) -> web.Response:
         """Faults in force, with how often each has happened."""

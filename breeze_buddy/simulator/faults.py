@@ -23,6 +23,12 @@ FaultKind = Literal[
     "create_timeout_after",
     "create_reset",
     "create_reset_after",
+    "update_429",
+    "update_5xx",
+    "update_timeout_before",
+    "update_timeout_after",
+    "update_reset",
+    "update_reset_after",
     "list_late",
 ]
 
@@ -31,9 +37,11 @@ class Fault(BaseModel):
     """One kind of fault and when it happens.
 
     ``skip`` matching occasions pass first, then it happens ``count`` times (None: always), each with
-    ``probability``. ``to`` and ``event`` narrow it: events are initiated, ringing, answered, completed, recording,
-    amd and stream. ``delay_s`` is how late a callback or a list entry comes, or how long a request hangs;
-    ``status`` is the HTTP status of a 5xx; ``times`` is how often a repeated callback arrives.
+    ``probability``. ``to`` and ``event`` narrow it. Events of callbacks are initiated, ringing, answered, completed,
+    recording, amd, stream, and those of a conference (conference-start, participant-leave …, or ``conference`` for
+    all of them); those of creating are ``create`` and ``participant``; those of updating are ``update`` (of a call),
+    ``participant`` and ``conference``. ``delay_s`` is how late a callback or a list entry comes, or how long a request
+    hangs; ``status`` is the HTTP status of a 5xx; ``times`` is how often a repeated callback arrives.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -79,11 +87,14 @@ class Faults:
             del self.active[one]
         return len(gone)
 
-    def strike(self, prefix: str, *, to: str, event: str, about: str) -> Fault | None:
-        """The fault that happens now, if any: its kind starts with ``prefix``; ``about`` identifies the occasion."""
+    def strike(self, prefix: str, *, to: str, event: str, about: str, family: str = "") -> Fault | None:
+        """The fault that happens now, if any: its kind starts with ``prefix``; ``about`` identifies the occasion.
+
+        A fault may name the ``event`` or the whole ``family`` of events.
+        """
         for place, entry in enumerate(self.active.values()):
             fault = entry.fault
-            if not fault.kind.startswith(prefix) or (fault.to or to) != to or (fault.event or event) != event:
+            if not fault.kind.startswith(prefix) or (fault.to or to) != to or fault.event not in (None, event, family):
                 continue
             entry.seen += 1
             if entry.seen <= fault.skip or (fault.count is not None and entry.done >= fault.count):

@@ -8,12 +8,21 @@ import asyncio
 from typing import Protocol
 
 from breeze_buddy.simulator.callee import Callee
+from breeze_buddy.simulator.ear import NOTHING, Ear
 from breeze_buddy.simulator.recordings import Recording
 from breeze_buddy.simulator.sound import SILENCE_FRAME, Clip
 
 
 class Endpoint(Protocol):
-    """What a callee is joined to."""
+    """What a callee is joined to.
+
+    ``sources`` names what can be heard through it: SIDs of other calls, ``agent-stream``, ``music``, ``say`` …; it is
+    replaced, never changed, when that changes.
+    """
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Who or what can be heard."""
 
     def exchange(self, said: bytes) -> bytes | None:
         """Take 20 ms of what the callee says, give 20 ms to hear, or None for silence."""
@@ -25,7 +34,8 @@ class Endpoint(Protocol):
 class Playback:
     """An endpoint that plays a clip; ``done`` resolves when it has been heard."""
 
-    def __init__(self, ulaw: bytes) -> None:
+    def __init__(self, ulaw: bytes, source: str) -> None:
+        self.sources = (source,)
         self._clip = Clip(ulaw)
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -41,11 +51,14 @@ class Playback:
 
 
 class Line:
-    """Moves sound between a callee and an endpoint, and into the recordings."""
+    """Moves sound between a callee and an endpoint, into the recordings, and past the witness."""
+
+    __slots__ = ("_endpoint", "callee", "ear", "recordings")
 
     def __init__(self) -> None:
         self.callee: Callee | None = None
         self.recordings: list[Recording] = []
+        self.ear = Ear()
         self._endpoint: Endpoint | None = None
 
     def attach(self, endpoint: Endpoint) -> None:
@@ -67,7 +80,10 @@ class Line:
         if self.callee is None:
             return
         said = self.callee.speak()
-        heard = (self._endpoint.exchange(said) if self._endpoint is not None else None) or SILENCE_FRAME
+        endpoint = self._endpoint
+        sources = NOTHING if endpoint is None else endpoint.sources
+        heard = (endpoint.exchange(said) if endpoint is not None else None) or SILENCE_FRAME
         self.callee.hear(heard)
+        self.ear.note(sources, hears=self.callee.hears_sound, speaks=said is not SILENCE_FRAME)
         for recording in self.recordings:
             recording.write(said, heard)

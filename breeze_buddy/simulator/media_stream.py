@@ -33,6 +33,8 @@ class StreamWitness:
 class MediaStream:
     """Connects, then trades 20 ms of sound at each tick until one side ends it."""
 
+    sources = ("agent-stream",)
+
     def __init__(
         self, verb: ConnectStream, *, account_sid: str, auth_token: str, call_sid: str, clock_s: Callable[[], float]
     ) -> None:

@@ -24,6 +24,7 @@ BehaviourName = Literal[
     "hangs_up_early",
     "hangs_up_mid_sentence",
     "silent",
+    "declines",
 ]
 
 DEFAULT_SCRIPT = ("Yes, that is correct.", "Yes, please.", "No, that is all. Thank you.")
@@ -124,12 +125,24 @@ class Person(Behaviour):
         return Voice(speed=0.96 + (mark % 13) / 100, pitch=0.93 + (mark // 13 % 10) / 100)
 
 
+class OwnNumber(Strict):
+    """A number of the account, and what calls to it do."""
+
+    phone: str = Field(pattern=r"^\+[1-9]\d{6,14}$")
+    voice_url: str = ""
+    voice_method: Literal["GET", "POST"] = "POST"
+    voice_fallback_url: str = ""
+    voice_fallback_method: Literal["GET", "POST"] = "POST"
+    status_callback: str = ""
+    status_callback_method: Literal["GET", "POST"] = "POST"
+
+
 class Scenario(Strict):
     """Everything a run is set up with."""
 
     people: list[Person] = Field(default_factory=list)
     faults: list[Fault] = Field(default_factory=list)
-    numbers: list[str] = Field(default_factory=list)
+    numbers: list[str | OwnNumber] = Field(default_factory=list)
 
 
 def script_of(*sentences: str) -> list[Turn]:
@@ -152,6 +165,10 @@ BY_SUFFIX: dict[str, dict[str, Any]] = {
     "0021": {"attempts": ["busy"]},
     "0022": {"attempts": ["failed"]},
     "0023": {"attempts": ["canceled"]},
+    "0024": {"behaviour": "declines"},
+    "0025": {"script": [{"press": "1"}, *DEFAULT_SCRIPT]},
+    "0026": {"script": [{"press": "2"}, {"hang_up": True}]},
+    "0027": {"talk_s": 10},
 }
 """The last four digits of a number that no scenario knows say who answers; any other answers and talks."""
 

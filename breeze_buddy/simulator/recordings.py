@@ -46,6 +46,7 @@ class Recording:
     updated_s: float = field(default_factory=now_s)
     frames: int = 0
     skipping: bool = False
+    conference_sid: str | None = None
     _file: BinaryIO | None = None
 
     @property
@@ -117,7 +118,7 @@ class Recording:
             "account_sid": self.account_sid,
             "api_version": "2010-04-01",
             "call_sid": self.call_sid,
-            "conference_sid": None,
+            "conference_sid": self.conference_sid,
             "channels": self.channels,
             "date_created": rfc2822(self.created_s),
             "date_updated": rfc2822(self.updated_s),
@@ -154,10 +155,12 @@ class RecordingStore:
     by_sid: dict[str, Recording] = field(default_factory=dict)
     by_call: dict[str, list[Recording]] = field(default_factory=dict)
 
-    def start(self, account_sid: str, call_sid: str, request: RecordingRequest) -> Recording:
+    def start(
+        self, account_sid: str, call_sid: str, request: RecordingRequest, conference_sid: str | None = None
+    ) -> Recording:
         """Begin a recording now."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        recording = Recording(account_sid, call_sid, request, Path())
+        recording = Recording(account_sid, call_sid, request, Path(), conference_sid=conference_sid)
         recording.path = self.folder / f"{recording.sid}.wav"
         recording.open()
         self.by_sid[recording.sid] = recording

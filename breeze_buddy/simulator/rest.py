@@ -1,4 +1,4 @@
-"""The account, its numbers and its calls over REST, as Twilio's 2010-04-01 API has them."""
+"""The account and its calls over REST, as Twilio's 2010-04-01 API has them."""
 
 import asyncio
 import base64
@@ -11,7 +11,7 @@ from typing import cast
 from aiohttp import web
 
 from breeze_buddy.simulator.account import Account
-from breeze_buddy.simulator.call_parameters import BAD_PARAMETER, Form, call_request, check_redirect
+from breeze_buddy.simulator.call_parameters import BAD_PARAMETER, Form, call_request, check_source
 from breeze_buddy.simulator.calls import Call
 from breeze_buddy.simulator.dates import now_s, parse_filter
 from breeze_buddy.simulator.errors import ApiError, not_found
@@ -59,7 +59,7 @@ def check_credentials(request: web.Request, account: Account) -> None:
 
 
 class CallRoutes:
-    """The account, its numbers and its calls."""
+    """The account and its calls."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -69,8 +69,6 @@ class CallRoutes:
         """Register the routes."""
         router = app.router
         router.add_get("/2010-04-01/Accounts/{account}.json", self.read_account)
-        router.add_get(ROOT + "/IncomingPhoneNumbers.json", self.list_numbers)
-        router.add_get(ROOT + "/IncomingPhoneNumbers/{sid}.json", self.read_number)
         router.add_post(ROOT + "/Calls.json", self.create)
         router.add_get(ROOT + "/Calls.json", self.list)
         router.add_get(ROOT + "/Calls/{sid}.json", self.read)
@@ -81,29 +79,6 @@ class CallRoutes:
         check_credentials(request, self._account)
         return web.json_response(self._account.resource())
 
-    async def list_numbers(self, request: web.Request) -> web.Response:
-        """`GET …/IncomingPhoneNumbers.json`, by PhoneNumber if asked."""
-        check_credentials(request, self._account)
-        wanted = request.query.get("PhoneNumber", "")
-        numbers = [number for number in self._account.numbers.values() if wanted in number.phone]
-        return web.json_response(
-            page_of(
-                numbers,
-                path=request.path,
-                query=request.query,
-                key="incoming_phone_numbers",
-                show=self._account.number_resource,
-            )
-        )
-
-    async def read_number(self, request: web.Request) -> web.Response:
-        """`GET …/IncomingPhoneNumbers/{Sid}.json`."""
-        check_credentials(request, self._account)
-        for number in self._account.numbers.values():
-            if number.sid == request.match_info["sid"]:
-                return web.json_response(self._account.number_resource(number))
-        raise not_found(request.path)
-
     async def create(self, request: web.Request) -> web.Response:
         """`POST …/Calls.json`."""
         check_credentials(request, self._account)
@@ -112,11 +87,11 @@ class CallRoutes:
         self._exchange.calls.creates_by_callee[parameters.to] += 1
         about = str(self._exchange.calls.creates_by_callee[parameters.to])
         fault = self._exchange.faults.strike("create_", to=parameters.to, event="create", about=about)
-        if fault is not None and fault.kind not in ("create_timeout_after", "create_reset_after"):
-            return await fail_create(request, fault)
+        if fault is not None and not comes_after(fault):
+            return await fail(request, fault)
         call = self._exchange.place(parameters)
         if fault is not None:
-            return await fail_create(request, fault)
+            return await fail(request, fault)
         return web.json_response(call.resource(), status=201)
 
     async def list(self, request: web.Request) -> web.Response:
@@ -137,21 +112,32 @@ class CallRoutes:
         check_credentials(request, self._account)
         call = self._call(request)
         form = cast(Form, await request.post())
+        call.updates += 1
+        fault = self._exchange.faults.strike(
+            "update_", to=call.to, event="update", about=f"{call.attempt}/{call.updates}"
+        )
+        if fault is not None and not comes_after(fault):
+            return await fail(request, fault)
+        await self._apply(call, form, request.path)
+        if fault is not None:
+            return await fail(request, fault)
+        return web.json_response(call.resource())
+
+    async def _apply(self, call: Call, form: Form, path: str) -> None:
         status = form.get("Status")
-        if status is not None:
-            if status not in ("completed", "canceled"):
-                raise ApiError(BAD_PARAMETER, "Status is completed or canceled")
-            if not call.is_live:
-                raise not_found(request.path)
-            if status == "completed":
-                await self._exchange.hang_up(call)
-            else:
-                await self._exchange.cancel(call)
-        else:
-            check_redirect(form)
+        if status is None:
+            check_source(form)
             url, method = form.get("Url") or None, (form.get("Method") or "POST").upper()
             self._exchange.redirect(call, Document(url, method, None if url else form.get("Twiml")))
-        return web.json_response(call.resource())
+            return
+        if status not in ("completed", "canceled"):
+            raise ApiError(BAD_PARAMETER, "Status is completed or canceled")
+        if not call.is_live:
+            raise not_found(path)
+        if status == "completed":
+            await self._exchange.hang_up(call)
+        else:
+            await self._exchange.cancel(call)
 
     def _call(self, request: web.Request) -> Call:
         call = self._exchange.calls.by_sid.get(request.match_info["sid"])
@@ -192,15 +178,21 @@ def _bound(name: str, value: str) -> Callable[[Call], bool]:
     return is_within
 
 
-async def fail_create(request: web.Request, fault: Fault) -> web.Response:
-    """Answer a create as the fault demands; the connection is gone when this returns for some of them."""
-    if fault.kind == "create_429":
+def comes_after(fault: Fault) -> bool:
+    """Whether the fault hides the answer to something that was done."""
+    return fault.kind.endswith("_after")
+
+
+async def fail(request: web.Request, fault: Fault) -> web.Response:
+    """Answer as the fault demands; the connection is gone when this returns for some of them."""
+    how = fault.kind.partition("_")[2]
+    if how == "429":
         return web.json_response(ApiError(20429, "Too Many Requests", 429).body(), status=429)
-    if fault.kind == "create_5xx":
+    if how == "5xx":
         return web.json_response(
             ApiError(20500, "An internal server error has occurred", fault.status).body(), status=fault.status
         )
-    if fault.kind.startswith("create_timeout"):
+    if how.startswith("timeout"):
         await asyncio.sleep(fault.delay_s)
     if request.transport is not None:
         request.transport.abort()

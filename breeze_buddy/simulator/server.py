@@ -12,15 +12,21 @@ from breeze_buddy.simulator.audio_clock import AudioClock
 from breeze_buddy.simulator.background import Tasks
 from breeze_buddy.simulator.callbacks import Callbacks
 from breeze_buddy.simulator.callee import sentences_of
+from breeze_buddy.simulator.conferences import Conferences
 from breeze_buddy.simulator.control import ControlRoutes
+from breeze_buddy.simulator.control_inbound import InboundRoutes
 from breeze_buddy.simulator.errors import ConfigurationError
 from breeze_buddy.simulator.exchange import Exchange
 from breeze_buddy.simulator.faults import Faults
-from breeze_buddy.simulator.people import Directory, Person, Scenario
+from breeze_buddy.simulator.music import hold_music
+from breeze_buddy.simulator.people import Directory, OwnNumber, Person, Scenario
 from breeze_buddy.simulator.program import Studio
 from breeze_buddy.simulator.recordings import RecordingStore
 from breeze_buddy.simulator.rest import CallRoutes, twilio_errors
+from breeze_buddy.simulator.rest_conferences import ConferenceRoutes
+from breeze_buddy.simulator.rest_numbers import NumberRoutes
 from breeze_buddy.simulator.rest_recordings import RecordingRoutes
+from breeze_buddy.simulator.sounds import Sounds
 from breeze_buddy.simulator.speech import Speech
 from breeze_buddy.simulator.webhooks import Webhooks
 
@@ -65,7 +71,9 @@ class Simulator:
         self.port = config.port
         config.data.mkdir(parents=True, exist_ok=True)
         self.account = Account(config.account_sid, config.auth_token, config.trial, set(config.verified))
-        self.account.add_numbers(config.scenario.numbers)
+        for number in config.scenario.numbers:
+            own = OwnNumber(phone=number) if isinstance(number, str) else number
+            self.account.set_up(own.phone, own.model_dump(exclude={"phone"}, exclude_unset=True))
         self.faults = Faults(config.seed)
         for fault in config.scenario.faults:
             self.faults.add(fault)
@@ -74,6 +82,7 @@ class Simulator:
         self._clock = AudioClock()
         self._webhooks = Webhooks(config.auth_token)
         self._callbacks = Callbacks(self._webhooks, self.faults, self._tasks, self.url)
+        sounds, recordings = Sounds(self._speech, self._webhooks), RecordingStore(config.data / "recordings")
         studio = Studio(
             account_sid=config.account_sid,
             auth_token=config.auth_token,
@@ -81,8 +90,18 @@ class Simulator:
             trial=config.trial,
             speech=self._speech,
             webhooks=self._webhooks,
+            sounds=sounds,
             callbacks=self._callbacks,
-            recordings=RecordingStore(config.data / "recordings"),
+            recordings=recordings,
+            conferences=Conferences(
+                config.account_sid,
+                clock=self._clock,
+                callbacks=self._callbacks,
+                tasks=self._tasks,
+                sounds=sounds,
+                recordings=recordings,
+                recording_delay_s=config.recording_delay_s,
+            ),
         )
         self.exchange = Exchange(
             account=self.account,
@@ -104,7 +123,10 @@ class Simulator:
         """Listen. Raises ConfigurationError when the port is taken."""
         app = web.Application(middlewares=[twilio_errors])
         CallRoutes(self.exchange).add_to(app)
+        NumberRoutes(self.account).add_to(app)
+        ConferenceRoutes(self.exchange).add_to(app)
         RecordingRoutes(self.exchange).add_to(app)
+        InboundRoutes(self.exchange).add_to(app)
         ControlRoutes(self.exchange, on_people=self._prepare_voices, seed=self._config.seed).add_to(app)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S, handler_cancellation=True)
         await self._runner.setup()
@@ -118,6 +140,7 @@ class Simulator:
                 f"The simulator cannot listen on {self._config.host}:{self._config.port}: {error.strerror}. "
                 "Stop what uses the port or choose another with --port."
             ) from error
+        hold_music()
         self.port = self._runner.addresses[0][1]
         self._callbacks.base_url = self.url
         await self._webhooks.start()

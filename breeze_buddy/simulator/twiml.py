@@ -1,7 +1,8 @@
 """TwiML as data: a document becomes a list of verbs.
 
-Follows Twilio's TwiML Voice reference for the verbs a call here can meet: Connect/Stream/Parameter, Say, Play, Pause,
-Redirect, Hangup, Start/Recording and Stop/Recording. Pure: text in, verbs out.
+Follows Twilio's TwiML Voice reference for the verbs a call here can meet: Connect/Stream/Parameter, Dial with
+Conference or Number, Gather, Reject, Say, Play, Pause, Redirect, Hangup, Start/Recording and Stop/Recording.
+Pure: text in, verbs out.
 """
 
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from urllib.parse import urljoin, urlsplit
 from xml.etree import ElementTree
 
 from breeze_buddy.simulator.errors import CallFault
+from breeze_buddy.simulator.join_settings import DEFAULT_EVENTS, EVENTS, MAX_PARTICIPANTS, JoinSettings
 
 TWIML_MAX_CHARS = 4000
 PARAMETER_MAX_CHARS = 500
@@ -85,7 +87,51 @@ class StopRecording:
     """Stop every recording of the call."""
 
 
-Verb = Say | Play | Pause | Redirect | Hangup | ConnectStream | StartRecording | StopRecording
+@dataclass(frozen=True)
+class Reject:
+    """Refuse an inbound call without answering it: ``rejected`` or ``busy``."""
+
+    reason: str = "rejected"
+
+
+@dataclass(frozen=True)
+class Gather:
+    """Play what is nested while keys are awaited; ``num_digits`` 0 is any number of them."""
+
+    prompt: "tuple[Verb, ...]" = ()
+    num_digits: int = 0
+    timeout_s: float = 5.0
+    finish_on_key: str = "#"
+    action: str | None = None
+    action_method: str = "POST"
+    action_on_empty: bool = False
+
+
+@dataclass(frozen=True)
+class DialledNumber:
+    """A phone to dial; ``url`` is carried out for whoever answers before they are joined to the caller."""
+
+    phone: str
+    url: str | None = None
+    method: str = "POST"
+    status_callback: str | None = None
+    status_callback_method: str = "POST"
+    status_callback_events: tuple[str, ...] = ("completed",)
+
+
+@dataclass(frozen=True)
+class Dial:
+    """Join the call to a conference, or to the first of some phones that answers."""
+
+    conference: JoinSettings | None = None
+    numbers: tuple[DialledNumber, ...] = ()
+    timeout_s: float = 30.0
+    caller_id: str | None = None
+    action: str | None = None
+    action_method: str = "POST"
+
+
+Verb = Say | Play | Pause | Redirect | Hangup | Reject | Gather | Dial | ConnectStream | StartRecording | StopRecording
 
 
 def parse(document: str | bytes) -> list[Verb]:
@@ -177,12 +223,104 @@ def _stop(element: ElementTree.Element) -> list[Verb]:
     return [StopRecording()]
 
 
+def _reject(element: ElementTree.Element) -> list[Verb]:
+    reason = element.get("reason", "rejected")
+    if reason not in ("rejected", "busy"):
+        raise CallFault(INVALID_ELEMENT, f"reason of <Reject> is rejected or busy, not {reason}")
+    return [Reject(reason)]
+
+
+def _gather(element: ElementTree.Element) -> list[Verb]:
+    if "dtmf" not in element.get("input", "dtmf").split():
+        raise CallFault(INVALID_ELEMENT, "<Gather> listens to keys only here: input is dtmf")
+    nested = [verb for child in element for verb in _verbs(child)]
+    if any(not isinstance(verb, Say | Play | Pause) for verb in nested):
+        raise CallFault(INVALID_ELEMENT, "<Gather> holds only <Say>, <Play> and <Pause>")
+    return [
+        Gather(
+            prompt=tuple(nested),
+            num_digits=_whole(element, "numDigits", 0),
+            timeout_s=float(_whole(element, "timeout", 5)),
+            finish_on_key=element.get("finishOnKey", "#"),
+            action=element.get("action"),
+            action_method=_method(element, "method"),
+            action_on_empty=_yes(element, "actionOnEmptyResult", "false"),
+        )
+    ]
+
+
+def _dial(element: ElementTree.Element) -> list[Verb]:
+    tags = {child.tag for child in element}
+    if tags == {"Conference"} and len(element) == 1:
+        conference, numbers = _conference(element[0]), []
+    elif tags <= {"Number"}:
+        conference, numbers = None, [_number(child) for child in element]
+        if not numbers and _text(element):
+            numbers = [DialledNumber(_text(element))]
+    else:
+        raise CallFault(INVALID_ELEMENT, "<Dial> holds one <Conference> or some <Number>s here")
+    if conference is None and not numbers:
+        raise CallFault(INVALID_ELEMENT, "<Dial> says nobody to dial")
+    return [
+        Dial(
+            conference=conference,
+            numbers=tuple(numbers),
+            timeout_s=float(_whole(element, "timeout", 30)),
+            caller_id=element.get("callerId"),
+            action=element.get("action"),
+            action_method=_method(element, "method"),
+        )
+    ]
+
+
+def _number(element: ElementTree.Element) -> DialledNumber:
+    return DialledNumber(
+        phone=_text(element),
+        url=element.get("url"),
+        method=_method(element, "method"),
+        status_callback=element.get("statusCallback"),
+        status_callback_method=_method(element, "statusCallbackMethod"),
+        status_callback_events=tuple(element.get("statusCallbackEvent", "completed").split()),
+    )
+
+
+def _conference(element: ElementTree.Element) -> JoinSettings:
+    events = tuple(element.get("statusCallbackEvent", " ".join(DEFAULT_EVENTS)).split())
+    if unknown := set(events) - set(EVENTS):
+        raise CallFault(INVALID_ELEMENT, f"statusCallbackEvent of <Conference> does not know {sorted(unknown)}")
+    name = _text(element)
+    if not name:
+        raise CallFault(INVALID_ELEMENT, "<Conference> has no name")
+    return JoinSettings(
+        name=name,
+        label=element.get("participantLabel", ""),
+        muted=_yes(element, "muted", "false"),
+        beep=element.get("beep", "true"),
+        start_on_enter=_yes(element, "startConferenceOnEnter", "true"),
+        end_on_exit=_yes(element, "endConferenceOnExit", "false"),
+        wait_url=element.get("waitUrl"),
+        wait_method=_method(element, "waitMethod"),
+        max_participants=_whole(element, "maxParticipants", MAX_PARTICIPANTS),
+        coach=element.get("coach"),
+        status_callback=element.get("statusCallback"),
+        status_callback_method=_method(element, "statusCallbackMethod"),
+        status_callback_events=events,
+        record=element.get("record", "do-not-record") == "record-from-start",
+        recording_callback=element.get("recordingStatusCallback"),
+        recording_callback_method=_method(element, "recordingStatusCallbackMethod"),
+        recording_callback_events=tuple(element.get("recordingStatusCallbackEvent", "completed").split()),
+    )
+
+
 _READERS: dict[str, Callable[[ElementTree.Element], list[Verb]]] = {
     "Say": _say,
     "Play": _play,
     "Pause": _pause,
     "Redirect": _redirect,
     "Hangup": _hangup,
+    "Reject": _reject,
+    "Gather": _gather,
+    "Dial": _dial,
     "Connect": _connect,
     "Start": _start,
     "Stop": _stop,
@@ -198,6 +336,10 @@ def _method(element: ElementTree.Element, name: str) -> str:
     if method not in ("GET", "POST"):
         raise CallFault(INVALID_ELEMENT, f"{name} of <{element.tag}> is GET or POST, not {method}")
     return method
+
+
+def _yes(element: ElementTree.Element, name: str, default: str) -> bool:
+    return element.get(name, default).lower() == "true"
 
 
 def _whole(element: ElementTree.Element, name: str, default: int) -> int:

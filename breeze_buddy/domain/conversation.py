@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from breeze_buddy.domain.transfer import TransferEnding
+
 
 class Ending(StrEnum):
     """Why the conversation stopped."""
@@ -15,6 +17,7 @@ class Ending(StrEnum):
     NO_INPUT = "no_input"  # silence after every prompt
     TOO_LONG = "too_long"  # the longest call allowed
     LOST = "lost"  # our side failed and could not resume
+    TRANSFERRED = "transferred"  # a human took over and talked
 
 
 class Utterance(BaseModel):
@@ -55,3 +58,4 @@ class ConversationState(BaseModel):
     transcript: tuple[Utterance, ...] = ()
     reprompts: int = 0
     began_at: datetime
+    returned: TransferEnding | None = Field(None, description="back from a transfer that ended so")

@@ -11,6 +11,7 @@ from breeze_buddy.domain.conversation import Ending
 
 class Outcome(StrEnum):
     COMPLETED = "COMPLETED"  # the conversation reached its end
+    TRANSFERRED = "TRANSFERRED"  # a human took over and talked
     HUNG_UP = "HUNG_UP"  # the person answered and hung up before the end
     NO_INPUT = "NO_INPUT"  # the person answered and said nothing
     CALLBACK_REQUESTED = "CALLBACK_REQUESTED"  # asked to be called again, and no retry was left for it
@@ -63,6 +64,7 @@ _BY_ENDING = {
     Ending.CALLER_HUNG_UP: Outcome.HUNG_UP,
     Ending.NO_INPUT: Outcome.NO_INPUT,
     Ending.LOST: Outcome.DROPPED,
+    Ending.TRANSFERRED: Outcome.TRANSFERRED,
 }
 
 
@@ -75,7 +77,7 @@ def outcome_of(attempts: Sequence[Attempt], *, cancelled: bool = False) -> Outco
     last = counted[-1] if counted else None
     if last is not None and last.do_not_call:
         return Outcome.DO_NOT_CALL
-    reached_end = last is not None and last.ending is Ending.REACHED_END
+    reached_end = last is not None and last.ending in (Ending.REACHED_END, Ending.TRANSFERRED)
     if not reached_end and (cancelled or (last is not None and last.cancelled_by_us)):
         return Outcome.CANCELLED
     if last is None:

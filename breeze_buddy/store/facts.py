@@ -8,9 +8,11 @@ from breeze_buddy.domain.call import AnsweredBy, CallFacts, CallStatus, Directio
 from breeze_buddy.domain.conversation import ConversationReport
 from breeze_buddy.domain.messages import inbound_workflow_id, lead_workflow_id
 from breeze_buddy.domain.outcome import Attempt
+from breeze_buddy.domain.template import Template
+from breeze_buddy.store import templates as template_rows
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.errors import NotFound
-from breeze_buddy.store.schema import calls, conversations
+from breeze_buddy.store.schema import calls, campaigns, conversations
 
 
 async def locked_call(tx: Transaction, call_id: str) -> Row[Any]:
@@ -19,6 +21,14 @@ async def locked_call(tx: Transaction, call_id: str) -> Row[Any]:
     if row is None:
         raise NotFound("call", call_id)
     return row
+
+
+async def template_of(tx: Transaction, call: Row[Any]) -> Template:
+    """The template that a call is held by: its number's when the person called us, else its campaign's."""
+    template_id = call.template_id
+    if template_id is None:
+        template_id = await tx.scalar(select(campaigns.c.template_id).where(campaigns.c.id == call.campaign_id))
+    return (await template_rows.get(tx, template_id)).template
 
 
 def workflow_id_of(call: Row[Any]) -> str:

@@ -15,6 +15,7 @@ import aiohttp
 from twilio.rest import Client  # type: ignore[import-untyped]
 
 from breeze_buddy.domain.call import CallFacts, FailureClass
+from breeze_buddy.domain.phone import mask
 from breeze_buddy.domain.recording import RecordingFacts
 from breeze_buddy.telephony import words
 from breeze_buddy.telephony.errors import CALL_NOT_IN_PROGRESS, NoAnswer, NotFound, Refusal, TelephonyError, judge
@@ -87,6 +88,16 @@ class PlaceCall:
                 "async_amd_status_callback": self.amd_callback,
             }
         return fields
+
+
+@dataclass(frozen=True, slots=True)
+class NumberWebhooks:
+    """Where Twilio asks what to do with a call to one of our numbers, whom it asks when that fails, and where it
+    says how the call ended. Absolute URLs."""
+
+    voice_url: str
+    voice_fallback_url: str
+    status_callback: str
 
 
 class FoundCall(NamedTuple):
@@ -188,6 +199,16 @@ class Twilio:
                 ) from error
             raise
 
+    async def in_conference(self, name: str) -> list[str]:
+        """CallSids of everybody who is in the conference of that name now. Raises TelephonyError."""
+        with self._asking("look into the conference"):
+            found = await self._client.conferences.list_async(friendly_name=name, status="in-progress", limit=5)
+            sids: list[str] = []
+            for conference in found:
+                participants = await self._client.conferences(conference.sid).participants.list_async(limit=20)
+                sids += [participant.call_sid for participant in participants]
+        return sids
+
     async def end_conference(self, name: str) -> None:
         """End a conference for everybody in it; one that is not on is no error. Raises TelephonyError."""
         with self._asking("look for the conference"):
@@ -199,6 +220,28 @@ class Twilio:
                     await self._client.conferences(conference.sid).update_async(status="completed")
             except NotFound:
                 continue
+
+    async def answer_calls_to(self, phone: str, webhooks: NumberWebhooks) -> None:
+        """Set all webhooks of one of the account's numbers, in one request. Raises TelephonyError.
+
+        CONFIGURATION when the account does not own the number.
+        """
+        with self._asking("set up the number"):
+            owned = await self._client.incoming_phone_numbers.list_async(phone_number=phone, limit=_NEWEST)
+            number = next((one for one in owned if one.phone_number == phone), None)
+            if number is None:
+                raise TelephonyError(
+                    f"the Twilio account does not own {mask(phone)}: buy it there, or check TWILIO_ACCOUNT_SID",
+                    failure=FailureClass.CONFIGURATION,
+                )
+            await self._client.incoming_phone_numbers(number.sid).update_async(
+                voice_url=webhooks.voice_url,
+                voice_method="POST",
+                voice_fallback_url=webhooks.voice_fallback_url,
+                voice_fallback_method="POST",
+                status_callback=webhooks.status_callback,
+                status_callback_method="POST",
+            )
 
     async def fetch_recording(self, sid: str) -> RecordingFacts:
         """What Twilio knows of a recording. Raises NotFound, TelephonyError."""

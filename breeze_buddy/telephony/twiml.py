@@ -17,10 +17,18 @@ class TwimlError(ValueError):
     """Twilio would not take this markup; the message says which part and why."""
 
 
-def stream(url: str, parameters: Mapping[str, str], continue_url: str, *, pause_s: int = 0) -> str:
+def stream(
+    url: str,
+    parameters: Mapping[str, str],
+    continue_url: str,
+    *,
+    pause_s: int = 0,
+    recording_callback: str | None = None,
+) -> str:
     """Connect the call to the media server at `url` and hand it `parameters`; ask `continue_url` afterwards.
 
-    `pause_s` seconds of silence come first: for a media server that was not there a moment ago.
+    `pause_s` seconds of silence come first: for a media server that was not there a moment ago. With
+    `recording_callback` both sides are recorded from here on, and that URL hears of the recording.
 
     `url` is `wss://…` without a query (`ws://` serves a stack on one machine). Raises TwimlError.
     """
@@ -32,6 +40,12 @@ def stream(url: str, parameters: Mapping[str, str], continue_url: str, *, pause_
                 f"Twilio takes fewer than {LONGEST_PARAMETER}"
             )
     response = VoiceResponse()
+    if recording_callback is not None:
+        response.start().recording(
+            recording_status_callback=recording_callback,
+            recording_status_callback_event="completed absent",
+            channels="dual",
+        )
     if pause_s:
         response.pause(length=pause_s)
     connect = Connect()
@@ -40,6 +54,21 @@ def stream(url: str, parameters: Mapping[str, str], continue_url: str, *, pause_
         streamed.parameter(name=name, value=value)
     response.append(connect)
     response.redirect(continue_url, method="POST")
+    return _text(response)
+
+
+def wait(pause_s: int, continue_url: str) -> str:
+    """Silence of `pause_s` seconds, then ask `continue_url`."""
+    response = VoiceResponse()
+    response.pause(length=pause_s)
+    response.redirect(continue_url, method="POST")
+    return _text(response)
+
+
+def redirect(url: str) -> str:
+    """Ask `url` what to do."""
+    response = VoiceResponse()
+    response.redirect(url, method="POST")
     return _text(response)
 
 

@@ -107,7 +107,7 @@ def test_a_cancelled_lead_is_not_called_again(policy, facts, now):
     step = next_step(policy, facts, now=now, cancelled=True)
     assert isinstance(step, Finish)
     said = last_counted(facts)
-    if said is not None and said.ending is Ending.REACHED_END:
+    if said is not None and said.ending in (Ending.REACHED_END, Ending.TRANSFERRED):
         assert step.outcome == outcome_of(facts)  # cancelled too late to change what came of it
     else:
         assert step.outcome in (Outcome.CANCELLED, Outcome.DO_NOT_CALL)
@@ -119,7 +119,7 @@ def test_a_call_that_we_cancelled_finishes_the_lead(policy, before, attempt, now
     step = next_step(policy, [*before, last], now=now)
     assert isinstance(step, Finish)
     said = last_counted([*before, last])
-    if said is None or not (said.do_not_call or said.ending is Ending.REACHED_END):
+    if said is None or not (said.do_not_call or said.ending in (Ending.REACHED_END, Ending.TRANSFERRED)):
         assert step.outcome is Outcome.CANCELLED
 
 
@@ -146,6 +146,7 @@ IN_AN_HOUR = RetryAt(NOON + timedelta(hours=1))
         (call(ending=Ending.CALLER_HUNG_UP), Finish(Outcome.HUNG_UP), Outcome.HUNG_UP),
         (call(ending=Ending.NO_INPUT), Finish(Outcome.NO_INPUT), Outcome.NO_INPUT),
         (call(ending=Ending.TOO_LONG), Finish(Outcome.COMPLETED), Outcome.COMPLETED),
+        (call(ending=Ending.TRANSFERRED), Finish(Outcome.TRANSFERRED), Outcome.TRANSFERRED),
         (call(ending=Ending.LOST), IN_AN_HOUR, Outcome.DROPPED),
         (call(answered_by=AnsweredBy.MACHINE), IN_AN_HOUR, Outcome.VOICEMAIL),
         (call(answered_by=AnsweredBy.FAX), IN_AN_HOUR, Outcome.VOICEMAIL),

@@ -1,0 +1,279 @@
+"""Activities of a warm transfer: move the customer, ring the team, bring the customer back, tidy up.
+
+Each can run twice. A human's phone is rung once for each leg: its intent is committed before the request, and
+a second run that finds the intent looks for the call instead of sending again.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio import activity
+
+from breeze_buddy.activities.answer import Answers
+from breeze_buddy.domain.call import CallStatus, FailureClass
+from breeze_buddy.domain.flow import fill
+from breeze_buddy.domain.messages import LegEvent, LegNews
+from breeze_buddy.domain.transfer import TransferEnding, TransferOrder
+from breeze_buddy.store import transfers
+from breeze_buddy.store.database import Database
+from breeze_buddy.store.transfers import Leg, TransferCall
+from breeze_buddy.telephony import conference_twiml, twiml
+from breeze_buddy.telephony.client import AnswerUrl, PlaceCall, Twilio
+from breeze_buddy.telephony.conference_twiml import ConferenceRoom
+from breeze_buddy.telephony.errors import NotFound, TelephonyError
+
+_CLOCK_DIFFERENCE = timedelta(seconds=30)
+_LONGEST_TALK_S = 14_400
+
+
+@dataclass(frozen=True, slots=True)
+class TransferPlan:
+    """What the workflow has to know of a transfer's policy."""
+
+    order: TransferOrder
+    team: list[list[str]]  # the phones rung together, group after group, by their shortened numbers
+    ring_timeout_s: int
+    max_wait_s: float
+    alone_s: float
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DialLeg:
+    """Ring the human at this place of the team."""
+
+    transfer_id: str
+    leg_id: str
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class LegDialled:
+    """`ringing`: Twilio has the call. `taken`: this human is in another transfer. Else `ending` says why not."""
+
+    ringing: bool
+    taken: bool = False
+    ending: TransferEnding | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndTransfer:
+    """How a transfer ended, and whether the customer goes on with the agent."""
+
+    transfer_id: str
+    ending: TransferEnding
+    bring_back: bool
+
+
+class TransferRoom:
+    """Where the TwiML of one platform's transfers points."""
+
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+
+    def of(self, transfer: TransferCall) -> ConferenceRoom:
+        """The conference of a transfer."""
+        return ConferenceRoom(
+            name=transfer.conference_name,
+            status_url=self.url("conference", transfer_id=transfer.id),
+            music_url=self.url("hold", transfer_id=transfer.id),
+        )
+
+    def url(self, callback: str, **query: str) -> str:
+        return self._answers.callback(f"transfer/{callback}", **query)
+
+    def customer(self, transfer: TransferCall) -> str:
+        """TwiML that puts the customer into the conference."""
+        return conference_twiml.customer(self.of(transfer), after_url=self.url("after", transfer_id=transfer.id))
+
+
+def briefing_of(transfer: TransferCall) -> str:
+    """What the human is told: who, why, and what was learnt."""
+    told = {**transfer.briefing, "reason": fill(transfer.briefing["reason"], transfer.briefing)}
+    text = fill(transfer.policy.briefing, told).strip()
+    summary = transfer.briefing["summary"]
+    return f"{text} {summary}." if summary and "{summary}" not in transfer.policy.briefing else text
+
+
+class TransferActivities:
+    """Bound to the clients of one worker process."""
+
+    def __init__(self, database: Database, twilio: Twilio, answers: Answers) -> None:
+        self._database = database
+        self._twilio = twilio
+        self._answers = answers
+        self._room = TransferRoom(answers)
+
+    @activity.defn
+    async def begin_transfer(self, transfer_id: str) -> TransferPlan:
+        """Take a transfer up and say how it goes."""
+        async with self._database.write() as tx:
+            transfer = await transfers.get(tx, transfer_id)
+            await transfers.begin(tx, transfer_id)
+        policy = transfer.policy
+        hours = policy.business_hours
+        places = [str(place) for place in range(len(policy.agents))]
+        groups = [places] if policy.ring == "all_at_once" else [[place] for place in places]
+        return TransferPlan(
+            order=transfer.order,
+            team=groups * policy.rounds,
+            ring_timeout_s=policy.ring_timeout_s,
+            max_wait_s=policy.max_wait_s,
+            alone_s=policy.alone_s,
+            open=hours is None or hours.is_open(self._database.now()),
+        )
+
+    @activity.defn
+    async def move_customer(self, transfer_id: str) -> bool:
+        """Take the customer from the stream into the conference. False when the customer has hung up.
+
+        The stream's socket is closed by Twilio when this lands, never before by us.
+        """
+        async with self._database.read() as tx:
+            transfer = await transfers.get(tx, transfer_id)
+        try:
+            await self._twilio.move_call(transfer.call_sid, self._room.customer(transfer))
+        except NotFound:
+            return False
+        async with self._database.write() as tx:
+            await transfers.mark(tx, transfer_id, "customer_moved_at", now=self._database.now())
+        return True
+
+    @activity.defn
+    async def dial_human(self, order: DialLeg) -> LegDialled:
+        """Ring one human, once."""
+        now = self._database.now()
+        async with self._database.write() as tx:
+            transfer = await transfers.get(tx, order.transfer_id)
+            phone = transfer.policy.agents[order.place]
+            first = await transfers.intend_leg(tx, order.leg_id, order.transfer_id, phone, now=now)
+            if first is None:
+                return LegDialled(ringing=False, taken=True)
+            leg = await transfers.leg(tx, order.leg_id)
+        if not first:
+            return await self._find(transfer, leg)
+        try:
+            sid = await self._twilio.place_call(self._call(transfer, leg))
+        except TelephonyError as error:
+            if error.failure is FailureClass.AMBIGUOUS:
+                return await self._find(transfer, leg)
+            ending = (
+                TransferEnding.INVALID_NUMBER
+                if error.failure is FailureClass.PERMANENT
+                else TransferEnding.PROVIDER_ERROR
+            )
+            return await self._not_dialled(leg, ending, str(error))
+        async with self._database.write() as tx:
+            await transfers.note_leg(tx, leg.id, sid=sid)
+        return LegDialled(ringing=True)
+
+    def _call(self, transfer: TransferCall, leg: Leg) -> PlaceCall:
+        return PlaceCall(
+            to=leg.phone,
+            from_=transfer.from_phone,
+            answer=AnswerUrl(self._room.url("human", leg_id=leg.id)),
+            status_callback=self._room.url("leg-status", leg_id=leg.id),
+            amd_callback=self._room.url("leg-amd", leg_id=leg.id),
+            ring_timeout_s=transfer.policy.ring_timeout_s,
+            time_limit_s=_LONGEST_TALK_S,
+        )
+
+    async def _find(self, transfer: TransferCall, leg: Leg) -> LegDialled:
+        """A request without an answer: the call is in our facts, in Twilio's list, or it is not."""
+        if leg.sid is not None:
+            return LegDialled(ringing=True)
+        since = leg.intended_at - _CLOCK_DIFFERENCE
+        for call in await self._twilio.find_calls(leg.phone, transfer.from_phone, since):
+            async with self._database.write() as tx:
+                if call.created_at >= since and await transfers.leg_by_sid(tx, call.sid) is None:
+                    await transfers.note_leg(tx, leg.id, sid=call.sid)
+                    return LegDialled(ringing=True)
+        return await self._not_dialled(leg, TransferEnding.PROVIDER_ERROR, "the request to Twilio was lost")
+
+    async def _not_dialled(self, leg: Leg, ending: TransferEnding, message: str) -> LegDialled:
+        async with self._database.write() as tx:
+            await transfers.note_leg(tx, leg.id, ending=ending, error_message=message, ended_at=self._database.now())
+        return LegDialled(ringing=False, ending=ending)
+
+    @activity.defn
+    async def check_leg(self, leg_id: str) -> LegEvent:
+        """Ask Twilio how a human's phone stands, when nothing was heard of it."""
+        async with self._database.read() as tx:
+            leg = await transfers.leg(tx, leg_id)
+        if leg.sid is None:
+            return LegEvent(leg_id=leg_id, news=LegNews.ENDED)
+        try:
+            facts = await self._twilio.fetch_call(leg.sid)
+            status = facts.status
+        except NotFound:
+            status = CallStatus.FAILED
+        over = status is not None and status.is_terminal
+        if over:
+            async with self._database.write() as tx:
+                await transfers.note_leg(tx, leg_id, status=status, ended_at=self._database.now())
+        return LegEvent(leg_id=leg_id, news=LegNews.ENDED if over else LegNews.ANSWERED, status=status)
+
+    @activity.defn
+    async def look_into_conference(self, transfer_id: str) -> list[str | None]:
+        """Who is in the conference: leg ids, and None for the customer. Asked when callbacks did not say."""
+        async with self._database.read() as tx:
+            transfer = await transfers.get(tx, transfer_id)
+            inside = await self._twilio.in_conference(transfer.conference_name)
+            found: list[str | None] = [None] if transfer.call_sid in inside else []
+            for sid in inside:
+                leg = await transfers.leg_by_sid(tx, sid)
+                if leg is not None:
+                    found.append(leg.id)
+        return found
+
+    @activity.defn
+    async def ending_of_leg(self, leg_id: str) -> TransferEnding:
+        """Why nobody talks on a leg that is over."""
+        async with self._database.read() as tx:
+            return await transfers.leg_ending(tx, leg_id)
+
+    @activity.defn
+    async def hang_up_legs(self, transfer_id: str, but: str | None) -> None:
+        """End every phone of the transfer that rings or talks, except one."""
+        async with self._database.read() as tx:
+            legs = [leg for leg in await transfers.live_legs(tx, transfer_id) if leg.id != but]
+        for leg in legs:
+            if leg.sid is not None:
+                await self._twilio.hang_up(leg.sid)
+            async with self._database.write() as tx:
+                await transfers.note_leg(tx, leg.id, ended_at=self._database.now())
+
+    @activity.defn
+    async def note_connected(self, transfer_id: str) -> None:
+        """Customer and human hear each other."""
+        async with self._database.write() as tx:
+            await transfers.connect(tx, transfer_id, now=self._database.now())
+
+    @activity.defn
+    async def end_transfer(self, order: EndTransfer) -> bool:
+        """Close the transfer. Returns whether the customer is back with the agent.
+
+        The ending is in the database before the customer is moved, so that the agent knows it.
+        """
+        async with self._database.write() as tx:
+            transfer = await transfers.get(tx, order.transfer_id)
+            await transfers.end(
+                tx, order.transfer_id, order.ending, returned=order.bring_back, now=self._database.now()
+            )
+        if not order.bring_back:
+            await self._twilio.end_conference(transfer.conference_name)
+            return False
+        back_url = self._answers.url("continue", call_id=transfer.call_id, lead_id=transfer.lead_id)
+        try:
+            await self._twilio.move_call(transfer.call_sid, twiml.redirect(back_url))
+        except NotFound:
+            async with self._database.write() as tx:
+                await transfers.end(
+                    tx,
+                    order.transfer_id,
+                    TransferEnding.CUSTOMER_HUNG_UP,
+                    returned=False,
+                    now=self._database.now(),
+                )
+            return False
+        return True

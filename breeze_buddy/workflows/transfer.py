@@ -1,0 +1,244 @@
+"""A warm transfer as a story: reach a human, bring both together, or bring the customer back.
+
+    customer_first   move the customer into the conference (music) ─► ring the team ─► both are there ─► they talk
+    agent_first      ring the team (the AI keeps company) ─► accepted ─► move the customer ─► they talk
+
+Nobody stays alone: a customer who hangs up ends every phone that rings; a human whose customer does not come
+is let go after `alone_s`; a customer for whom nobody can be had is back with the agent.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from breeze_buddy.activities.transfers import DialLeg, EndTransfer, TransferActivities, TransferPlan
+    from breeze_buddy.domain import messages
+    from breeze_buddy.domain.messages import ConferenceEvent, LegEvent, LegNews, TransferResult, TransferStart
+    from breeze_buddy.domain.transfer import TransferEnding, TransferOrder
+    from breeze_buddy.workflows.options import SHORT
+
+# A briefing, a digit, and Twilio's own delays come on top of the ringing.
+_BRIEFING_S = 40
+_TAKEN_AGAIN_S = 2
+_STILL_TALKING_S = 600
+
+
+@workflow.defn(name=messages.TRANSFER_WORKFLOW)
+class TransferWorkflow:
+    """`transfer-{CallSid}`."""
+
+    @workflow.init
+    def __init__(self, start: TransferStart) -> None:
+        self._id = start.transfer_id
+        self._accepted: list[str] = []
+        self._over: set[str] = set()
+        self._machines: set[str] = set()
+        self._inside: set[str | None] = set()
+        self._customer_gone = False
+        self._last = TransferEnding.NO_ANSWER
+        self._connected_at: datetime | None = None
+
+    @workflow.run
+    async def run(self, start: TransferStart) -> TransferResult:
+        """Until customer and human have talked, or the customer is back, or gone."""
+        began = workflow.now()
+        plan: TransferPlan = await workflow.execute_activity_method(
+            TransferActivities.begin_transfer, self._id, summary=start.reason or "begin", **SHORT
+        )
+        ending = await self._hand_over(plan, began + timedelta(seconds=plan.max_wait_s))
+        await self._hang_up_all()
+        returned = await self._close(ending)
+        waited = (self._connected_at or workflow.now()) - began
+        talked = workflow.now() - self._connected_at if self._connected_at else timedelta(0)
+        workflow.set_current_details(f"**{ending}**" + (": the customer is back with the agent" if returned else ""))
+        return TransferResult(
+            ending=ending,
+            waited_s=round(waited.total_seconds(), 1),
+            talked_s=round(talked.total_seconds(), 1),
+            customer_returned=returned,
+        )
+
+    @workflow.signal(name=messages.LEG_NEWS)
+    def on_leg_news(self, event: LegEvent) -> None:
+        """A human's phone was accepted, declined, answered by a machine, or is over."""
+        match event.news:
+            case LegNews.ACCEPTED if event.leg_id not in self._accepted:
+                self._accepted.append(event.leg_id)
+            case LegNews.MACHINE:
+                self._machines.add(event.leg_id)
+            case LegNews.ENDED | LegNews.DECLINED:
+                self._over.add(event.leg_id)
+            case _:
+                pass
+
+    @workflow.signal(name=messages.CONFERENCE_NEWS)
+    def on_conference_news(self, event: ConferenceEvent) -> None:
+        """Somebody came into the conference, or left."""
+        if event.joined:
+            self._inside.add(event.leg_id)
+        else:
+            self._inside.discard(event.leg_id)
+
+    @workflow.signal(name=messages.CUSTOMER_GONE)
+    def on_customer_gone(self) -> None:
+        """The customer's call is over."""
+        self._customer_gone = True
+
+    async def _hand_over(self, plan: TransferPlan, deadline: datetime) -> TransferEnding:
+        if not plan.open:
+            return TransferEnding.CLOSED
+        customer_first = plan.order is TransferOrder.CUSTOMER_FIRST
+        if customer_first and not await self._move_customer():
+            return TransferEnding.CUSTOMER_HUNG_UP
+        waiting = list(plan.team)
+        while waiting:
+            group = waiting.pop(0)
+            leg_id = await self._reach(group, plan, deadline, waiting)
+            if self._customer_gone:
+                return TransferEnding.CUSTOMER_HUNG_UP
+            if leg_id is not None:
+                ending = await self._bring_together(leg_id, plan, customer_first=customer_first)
+                if ending is not TransferEnding.AGENT_HUNG_UP:
+                    return ending
+                self._last = ending
+            if workflow.now() >= deadline:
+                return TransferEnding.NOBODY
+        return self._last
+
+    async def _move_customer(self) -> bool:
+        workflow.set_current_details("Moving the customer into the conference")
+        moved: bool = await workflow.execute_activity_method(
+            TransferActivities.move_customer, self._id, summary="the customer into the conference", **SHORT
+        )
+        return moved and not self._customer_gone
+
+    async def _reach(
+        self, group: list[str], plan: TransferPlan, deadline: datetime, waiting: list[list[str]]
+    ) -> str | None:
+        """Ring a group of the team together; the leg that was accepted, or None.
+
+        Humans who talk in another transfer are put to the end of `waiting`, for another try.
+        """
+        legs, taken = [], []
+        for place in group:
+            leg_id = str(workflow.uuid4())
+            dialled = await workflow.execute_activity_method(
+                TransferActivities.dial_human,
+                DialLeg(self._id, leg_id, int(place)),
+                summary=f"ring number {int(place) + 1} of the team",
+                **SHORT,
+            )
+            if dialled.ringing:
+                legs.append(leg_id)
+            elif dialled.taken:
+                taken.append(place)
+            elif dialled.ending is not None:
+                self._last = dialled.ending
+        if taken:
+            self._last = TransferEnding.BUSY
+            waiting.append(taken)
+        if not legs:
+            pause_s = min(_TAKEN_AGAIN_S, self._left_s(deadline))
+            if taken:
+                await self._wait(lambda: self._customer_gone, pause_s, "for the team to come free")
+            return None
+        return await self._ring_out(legs, min(plan.ring_timeout_s + _BRIEFING_S, self._left_s(deadline)))
+
+    async def _ring_out(self, legs: list[str], for_s: float) -> str | None:
+        """Wait until a phone is accepted or all are over; then end the others."""
+        workflow.set_current_details(f"Ringing {len(legs)} of the team")
+        until = workflow.now() + timedelta(seconds=for_s)
+        while not (self._taken(legs) or self._customer_gone or self._all_over(legs)):
+            machines = [leg_id for leg_id in legs if leg_id in self._machines and leg_id not in self._over]
+            if machines:
+                self._over.update(machines)
+                continue
+            if not await self._wait(lambda: self._stirs(legs), self._left_s(until), "for a human to take the call"):
+                break
+        taken = self._taken(legs)
+        await workflow.execute_activity_method(
+            TransferActivities.hang_up_legs, args=[self._id, taken], summary="the other phones", **SHORT
+        )
+        if taken is None:
+            self._last = await workflow.execute_activity_method(
+                TransferActivities.ending_of_leg, legs[-1], summary="why nobody came", **SHORT
+            )
+        return taken
+
+    def _taken(self, legs: list[str]) -> str | None:
+        return next((leg_id for leg_id in self._accepted if leg_id in legs and leg_id not in self._over), None)
+
+    def _all_over(self, legs: list[str]) -> bool:
+        return all(leg_id in self._over for leg_id in legs)
+
+    def _stirs(self, legs: list[str]) -> bool:
+        machine = any(leg_id in self._machines and leg_id not in self._over for leg_id in legs)
+        return machine or self._taken(legs) is not None or self._customer_gone or self._all_over(legs)
+
+    async def _bring_together(self, leg_id: str, plan: TransferPlan, *, customer_first: bool) -> TransferEnding:
+        """A human has accepted: see that both are in the conference, and let them talk."""
+        if not customer_first and not await self._move_customer():
+            return TransferEnding.CUSTOMER_HUNG_UP
+        both: set[str | None] = {None, leg_id}
+
+        def settled() -> bool:
+            return both <= self._inside or self._customer_gone or leg_id in self._over
+
+        if not await self._wait(settled, plan.alone_s, "for both to be in the conference"):
+            found = await workflow.execute_activity_method(
+                TransferActivities.look_into_conference, self._id, summary="who is in the conference?", **SHORT
+            )
+            self._inside.update(found)
+        if self._customer_gone:
+            return TransferEnding.CUSTOMER_HUNG_UP
+        if leg_id in self._over or not both <= self._inside:
+            return TransferEnding.AGENT_HUNG_UP
+        return await self._talk(leg_id)
+
+    async def _talk(self, leg_id: str) -> TransferEnding:
+        self._connected_at = workflow.now()
+        await workflow.execute_activity_method(
+            TransferActivities.note_connected, self._id, summary="customer and human talk", **SHORT
+        )
+        workflow.set_current_details("Customer and human are talking")
+        while not (self._customer_gone or leg_id in self._over):
+            news = await self._wait(
+                lambda: self._customer_gone or leg_id in self._over, _STILL_TALKING_S, "for the end of the talk"
+            )
+            if not news:
+                event = await workflow.execute_activity_method(
+                    TransferActivities.check_leg, leg_id, summary="no word from Twilio: asking", **SHORT
+                )
+                self.on_leg_news(event)
+        return TransferEnding.TALKED
+
+    async def _hang_up_all(self) -> None:
+        await workflow.execute_activity_method(
+            TransferActivities.hang_up_legs, args=[self._id, None], summary="nobody is left on the phone", **SHORT
+        )
+
+    async def _close(self, ending: TransferEnding) -> bool:
+        """Note the ending and bring the customer back, if there is one to bring back."""
+        over = ending in (TransferEnding.TALKED, TransferEnding.CUSTOMER_HUNG_UP) or self._customer_gone
+        final = (
+            TransferEnding.CUSTOMER_HUNG_UP if self._customer_gone and ending is not TransferEnding.TALKED else ending
+        )
+        returned: bool = await workflow.execute_activity_method(
+            TransferActivities.end_transfer,
+            EndTransfer(self._id, final, bring_back=not over),
+            summary=str(final),
+            **SHORT,
+        )
+        return returned
+
+    def _left_s(self, until: datetime) -> float:
+        return max((until - workflow.now()).total_seconds(), 0)
+
+    async def _wait(self, done: Callable[[], bool], for_s: float, what: str) -> bool:
+        try:
+            await workflow.wait_condition(done, timeout=timedelta(seconds=for_s), timeout_summary=what)
+        except TimeoutError:
+            return False
+        return True

@@ -11,6 +11,7 @@ from breeze_buddy.activities.dispatch import Dispatcher
 from breeze_buddy.activities.recordings import RecordingStore
 from breeze_buddy.activities.signals import Signals
 from breeze_buddy.api import calls, campaigns, errors, health, leads, numbers, templates, twilio_callbacks
+from breeze_buddy.api.bodies import BodyLimit
 from breeze_buddy.api.context import Context, require_key
 from breeze_buddy.api.router import SmartRouter
 from breeze_buddy.settings import PREFIX, Settings
@@ -53,6 +54,9 @@ def create_app(settings: Settings, database: Database, temporal: Client) -> Fast
     app.include_router(health.router, prefix=PREFIX)
     app.include_router(twilio_callbacks.router)
     errors.install(app)
+    app.add_middleware(
+        BodyLimit, max_bytes=settings.upload_max_bytes, by_prefix={twilio_callbacks.PREFIX: twilio_callbacks.MAX_BYTES}
+    )
     return app
 
 

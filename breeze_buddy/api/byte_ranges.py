@@ -2,7 +2,8 @@
 
 import re
 
-_ONE = re.compile(r"bytes=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE)
+# A number of more digits than any file has bytes is not read at all.
+_ONE = re.compile(r"bytes=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*", re.IGNORECASE)
 
 
 class RangeNotSatisfiable(ValueError):

@@ -1,16 +1,25 @@
 """Calls over REST: facts, transcript, recording."""
 
+import logging
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 from fastapi import APIRouter, Request, Response, status
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
+from breeze_buddy.activities.recordings import RecordingStore
 from breeze_buddy.api.byte_ranges import RangeNotSatisfiable, read_range
 from breeze_buddy.api.context import AContext
 from breeze_buddy.domain.conversation import Ending, Utterance
+from breeze_buddy.settings import PREFIX
 from breeze_buddy.store import facts, overview, recordings
 from breeze_buddy.store.errors import NotFound
-from breeze_buddy.store.overview import CallView
+from breeze_buddy.store.overview import CallView, RecordingView
+
+logger = logging.getLogger(__name__)
+
+_PIECE_BYTES = 256 * 1024
 
 router = APIRouter(prefix="/calls", tags=["calls"])
 
@@ -26,10 +35,31 @@ class TranscriptView(BaseModel):
     utterances: tuple[Utterance, ...]
 
 
+class RecordingAnswer(RecordingView):
+    """`url` is the path of the audio in this API, once our copy is complete."""
+
+    url: str | None = None
+
+
+class CallAnswer(CallView):
+    """One attempt, with its recording and what came of its conversation."""
+
+    recording: RecordingAnswer | None = None
+
+
+def shown(call: CallView) -> CallAnswer:
+    """A call with the address of its recording."""
+    answer = CallAnswer.model_validate(call.model_dump())
+    if answer.recording is not None and answer.recording.stored:
+        answer.recording.url = f"{PREFIX}/calls/{call.id}/recording"
+    return answer
+
+
 @router.get("/{call_id}")
-async def read(context: AContext, call_id: str) -> CallView:
+async def read(context: AContext, call_id: str) -> CallAnswer:
+    """One attempt: its facts, its recording, and what came of its conversation."""
     async with context.database.read() as tx:
-        return await overview.call(tx, call_id)
+        return shown(await overview.call(tx, call_id))
 
 
 @router.get("/{call_id}/transcript")
@@ -63,18 +93,29 @@ async def recording(context: AContext, call_id: str, request: Request) -> Respon
     stored = next((item for item in reversed(found) if item.stored_as is not None), None)
     if stored is None or stored.stored_as is None:
         raise NotFound("stored recording of call", call_id)
-    size = await context.recordings.size(stored.stored_as)
-    headers = {"Accept-Ranges": "bytes"}
+    try:
+        size = await context.recordings.size(stored.stored_as)
+    except FileNotFoundError as error:
+        logger.error("%s is not under RECORDINGS_URL any more", stored.stored_as, extra={"call_id": call_id})
+        raise NotFound("stored recording of call", call_id) from error
     try:
         wanted = read_range(request.headers.get("range"), size)
     except RangeNotSatisfiable:
-        headers["Content-Range"] = f"bytes */{size}"
-        return Response(status_code=status.HTTP_416_RANGE_NOT_SATISFIABLE, headers=headers)
-    if wanted is None:
-        return Response(
-            await context.recordings.read(stored.stored_as, 0, size), headers=headers, media_type="audio/wav"
-        )
-    start, end = wanted
-    headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
-    body = await context.recordings.read(stored.stored_as, start, end)
-    return Response(body, status.HTTP_206_PARTIAL_CONTENT, headers=headers, media_type="audio/wav")
+        nothing = {"Accept-Ranges": "bytes", "Content-Range": f"bytes */{size}"}
+        return Response(status_code=status.HTTP_416_RANGE_NOT_SATISFIABLE, headers=nothing)
+    start, end = wanted or (0, size)
+    headers = {"Accept-Ranges": "bytes", "Content-Length": str(end - start)}
+    if wanted is not None:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    return StreamingResponse(
+        _pieces(context.recordings, stored.stored_as, start, end),
+        status.HTTP_200_OK if wanted is None else status.HTTP_206_PARTIAL_CONTENT,
+        headers=headers,
+        media_type="audio/wav",
+    )
+
+
+async def _pieces(files: RecordingStore, path: str, start: int, end: int) -> AsyncIterator[bytes]:
+    """Bytes of a stored file, a piece at a time: a recording of hours does not fit the memory of many."""
+    for place in range(start, end, _PIECE_BYTES):
+        yield await files.read(path, place, min(place + _PIECE_BYTES, end))

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query, Request, status
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Body, Query, Request, Response, status
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from breeze_buddy.activities.enrolment import check_leads, enrol
-from breeze_buddy.api.bodies import TooLarge, csv_body
+from breeze_buddy.api.bodies import csv_body
 from breeze_buddy.api.context import AContext, Context
-from breeze_buddy.api.errors import field_problem, refusal
+from breeze_buddy.api.errors import field_problem, validation_problems
 from breeze_buddy.api.lead_csv import MalformedCsv, ReadRow, RefusedRow, read_leads
 from breeze_buddy.domain import messages
 from breeze_buddy.domain.campaign import Campaign, CampaignDefinition, CampaignProgress, CampaignStatus, Pacing
@@ -198,7 +197,7 @@ class _Upload:
     },
     response_model=Accepted,
 )
-async def add_leads(context: AContext, campaign_id: str, request: Request) -> Accepted | JSONResponse:
+async def add_leads(context: AContext, campaign_id: str, request: Request) -> Accepted | Response:
     """Add leads to a campaign, also while it runs: as JSON `{"leads": […]}`, or as CSV with a header line.
 
     CSV columns: phone, time_zone, priority, request_id; every other column is a variable of the template.
@@ -206,13 +205,10 @@ async def add_leads(context: AContext, campaign_id: str, request: Request) -> Ac
     """
     try:
         upload = await _upload(context, request)
-    except TooLarge as error:
-        return refusal(status.HTTP_413_CONTENT_TOO_LARGE, "too_large", str(error))
     except MalformedCsv as error:
         return field_problem("file", str(error), error.code)
     except ValidationError as error:
-        detail = [{**problem, "loc": ["body", *problem["loc"]]} for problem in error.errors(include_context=False)]
-        return JSONResponse({"detail": detail}, status_code=status.HTTP_422_UNPROCESSABLE_CONTENT)
+        return validation_problems(error.errors(include_context=False), inside=("body",))
     async with context.database.write() as tx:
         campaign = await campaigns.get(tx, campaign_id)
         template = (await templates.get(tx, campaign.template_id)).template
@@ -220,7 +216,8 @@ async def add_leads(context: AContext, campaign_id: str, request: Request) -> Ac
         checked = check_leads(template, [lead for _, lead in upload.given], now=now)
         added = await leads.add(tx, campaign_id, checked.ready, now=now)
         campaign = await campaigns.get(tx, campaign_id)
-    if added.ids and campaign.status is CampaignStatus.RUNNING:
+    if (added.ids or added.duplicates) and campaign.status is CampaignStatus.RUNNING:
+        # Also for leads that were here before: the request that brought them may have ended before this line.
         await wake(context, campaign, signal=messages.LEADS_ADDED)
     late = [Refused(**upload.given[lead.row][0], field=lead.field, reason=lead.reason) for lead in checked.refused]
     refused = sorted([*upload.refused, *late], key=lambda item: item.line or item.row or 0)
@@ -228,8 +225,8 @@ async def add_leads(context: AContext, campaign_id: str, request: Request) -> Ac
 
 
 async def _upload(context: Context, request: Request) -> _Upload:
-    """Raises TooLarge, MalformedCsv or ValidationError."""
-    data = await csv_body(request, max_bytes=context.settings.upload_max_bytes)
+    """Raises MalformedCsv or ValidationError."""
+    data = await csv_body(request)
     if request.headers.get("content-type", "").partition(";")[0].strip() == "application/json":
         listed = LeadList.model_validate_json(data)
         return _Upload([({"row": row}, lead) for row, lead in enumerate(listed.leads)], [])

@@ -1,16 +1,31 @@
-"""Errors as answers: a code that a program can read and a sentence that a person can act on."""
+"""Errors as answers: a code that a program can read and a sentence that a person can act on.
 
+422 says which fields were wrong, `{"detail": [{"loc", "msg", "type"}]}`; every other refusal is
+`{"code", "message"}`. What was sent is not repeated: it may hold anything, also what JSON cannot say.
+"""
+
+import json
 import logging
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
 
-from fastapi import FastAPI, Request, status
+from fastapi import FastAPI, Request, Response, status
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException
 
+from breeze_buddy.activities.enrolment import NoNumbers
 from breeze_buddy.activities.signals import Unreachable
-from breeze_buddy.domain.errors import DomainError, IllegalTransition
+from breeze_buddy.domain.errors import DomainError, IllegalTransition, MissingVariables
 from breeze_buddy.store.errors import Conflict, NotFound
+from breeze_buddy.telephony.callbacks import MalformedCallback
 
 logger = logging.getLogger(__name__)
+
+# The field of the body that a broken rule is about.
+_FIELDS: Mapping[type[DomainError], str] = {MissingVariables: "variables", NoNumbers: "numbers"}
 
 
 class Problem(BaseModel):
@@ -20,18 +35,44 @@ class Problem(BaseModel):
     message: str
 
 
-def refusal(http_status: int, code: str, message: str) -> JSONResponse:
-    return JSONResponse(Problem(code=code, message=message).model_dump(), status_code=http_status)
+class FieldProblem(BaseModel):
+    """One field that was wrong: where it is, why, and what kind of mistake it is."""
+
+    loc: list[str | int]
+    msg: str
+    type: str
 
 
-def field_problem(field: str, message: str, code: str) -> JSONResponse:
-    """A 422 in the shape of FastAPI's own: the field and the reason."""
-    detail = [{"loc": ["body", field], "msg": message, "type": code}]
-    return JSONResponse({"detail": detail}, status_code=status.HTTP_422_UNPROCESSABLE_CONTENT)
+class FieldProblems(BaseModel):
+    """The body of a 422."""
+
+    detail: list[FieldProblem]
+
+
+def refusal(http_status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(Problem(code=code, message=message).model_dump(), status_code=http_status, headers=headers)
+
+
+def field_problem(field: str, message: str, code: str) -> Response:
+    """A 422 about one field of the body."""
+    return _unprocessable([FieldProblem(loc=["body", field] if field else ["body"], msg=message, type=code)])
+
+
+def validation_problems(errors: Sequence[Any], *, inside: Sequence[str | int] = ()) -> Response:
+    """A 422 from the errors of pydantic, whose places are `inside` that part of the request."""
+    return _unprocessable(
+        FieldProblem(loc=[*inside, *error["loc"]], msg=error["msg"], type=error["type"]) for error in errors
+    )
+
+
+def _unprocessable(problems: Iterable[FieldProblem]) -> Response:
+    body = {"detail": [problem.model_dump() for problem in problems]}
+    # In ASCII, for names of fields can hold halves of characters.
+    return Response(json.dumps(body), status_code=status.HTTP_422_UNPROCESSABLE_CONTENT, media_type="application/json")
 
 
 def install(app: FastAPI) -> None:
-    """Answer our own exceptions."""
+    """Answer our own exceptions, and the framework's in the same shapes."""
 
     @app.exception_handler(NotFound)
     async def not_found(_: Request, error: NotFound) -> JSONResponse:
@@ -46,8 +87,23 @@ def install(app: FastAPI) -> None:
         return refusal(status.HTTP_409_CONFLICT, error.code, str(error))
 
     @app.exception_handler(DomainError)
-    async def domain(_: Request, error: DomainError) -> JSONResponse:
-        return refusal(status.HTTP_422_UNPROCESSABLE_CONTENT, error.code, str(error))
+    async def domain(_: Request, error: DomainError) -> Response:
+        return field_problem(_FIELDS.get(type(error), ""), str(error), error.code)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        return validation_problems(error.errors())
+
+    @app.exception_handler(MalformedCallback)
+    async def malformed(_: Request, error: MalformedCallback) -> Response:
+        return _unprocessable(
+            FieldProblem(loc=["body", field], msg=str(error), type="malformed_callback") for field in error.fields
+        )
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> JSONResponse:
+        code = getattr(error, "code", HTTPStatus(error.status_code).name.lower())
+        return refusal(error.status_code, code, str(error.detail), error.headers)
 
     @app.exception_handler(Unreachable)
     async def unreachable(_: Request, error: Unreachable) -> JSONResponse:

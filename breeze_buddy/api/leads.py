@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from breeze_buddy.activities.calls import tell_campaign
 from breeze_buddy.activities.campaigns import tell_cancelled
 from breeze_buddy.activities.enrolment import new_lead, standing_campaign
+from breeze_buddy.api.calls import CallAnswer, shown
 from breeze_buddy.api.campaigns import LeadPage, wake
 from breeze_buddy.api.context import AContext
 from breeze_buddy.domain import messages
@@ -16,7 +17,6 @@ from breeze_buddy.domain.lead import Lead, LeadInput, LeadStatus
 from breeze_buddy.domain.messages import CancelRequest
 from breeze_buddy.domain.phone import E164
 from breeze_buddy.store import cancelling, leads, overview, templates
-from breeze_buddy.store.overview import CallView
 
 router = APIRouter(prefix="/leads", tags=["leads"])
 
@@ -50,7 +50,7 @@ class LeadView(Lead):
     """A lead with every status it has had and all its calls, the oldest first."""
 
     history: list[StatusView]
-    calls: list[CallView]
+    calls: list[CallAnswer]
 
 
 @router.post(
@@ -75,10 +75,11 @@ async def push(context: AContext, response: Response, pushed: LeadPush) -> Lead:
             assert there is not None
             lead = there
             response.status_code = status.HTTP_200_OK
-    if lead.due_at > now and added.ids:
+    # Also for a lead that was here before: the request that brought it may have ended before this line.
+    if lead.due_at > now and lead.status is LeadStatus.BACKLOG:
         # Nobody comes free for a closed window: the campaign's workflow waits for it to open.
         await wake(context, campaign, signal=messages.LEADS_ADDED)
-    elif added.ids:
+    elif lead.status is LeadStatus.BACKLOG:
         await context.dispatcher.dispatch()
     return lead
 
@@ -107,7 +108,7 @@ async def read(context: AContext, lead_id: str) -> LeadView:
     return LeadView(
         **lead.model_dump(),
         history=[StatusView(status=change.status, at=change.at, reason=change.reason) for change in history],
-        calls=calls,
+        calls=[shown(call) for call in calls],
     )
 
 

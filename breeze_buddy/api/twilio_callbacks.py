@@ -22,7 +22,6 @@ from breeze_buddy.store.database import Transaction
 from breeze_buddy.telephony import twiml
 from breeze_buddy.telephony.callbacks import (
     AmdCallback,
-    MalformedCallback,
     RecordingCallback,
     StatusCallback,
     dedupe_key,
@@ -30,7 +29,9 @@ from breeze_buddy.telephony.callbacks import (
 
 logger = logging.getLogger(__name__)
 
-router = APIRouter(prefix="/twilio/callback", tags=["twilio"], include_in_schema=True)
+PREFIX = "/twilio/callback"
+MAX_BYTES = 64 * 1024  # Twilio's forms are a few kilobytes
+router = APIRouter(prefix=PREFIX, tags=["twilio"])
 
 # A stream that fails again and again: so many are offered for one call, each after a longer pause.
 _MOST_STREAMS = 6
@@ -77,17 +78,10 @@ async def _take(context: Context, kind: str, call_id: str, signed: Signed, take:
     return Response(status_code=status.HTTP_204_NO_CONTENT)
 
 
-def _malformed(error: MalformedCallback) -> HTTPException:
-    return HTTPException(status.HTTP_422_UNPROCESSABLE_CONTENT, str(error))
-
-
 @router.post("/status", status_code=status.HTTP_204_NO_CONTENT)
 async def call_status(context: AContext, signed: ASigned, call_id: str) -> Response:
     """News of a call: initiated, ringing, answered, or how it ended."""
-    try:
-        callback = StatusCallback.parse(signed.form)
-    except MalformedCallback as error:
-        raise _malformed(error) from error
+    callback = StatusCallback.parse(signed.form)
     _log_ignored(callback.ignored, call_id)
     return await _take(
         context, "status", call_id, signed, lambda tx, got: callbacks.take_call_facts(tx, got, callback.facts())
@@ -97,10 +91,7 @@ async def call_status(context: AContext, signed: ASigned, call_id: str) -> Respo
 @router.post("/details", status_code=status.HTTP_204_NO_CONTENT)
 async def recording_details(context: AContext, signed: ASigned, call_id: str) -> Response:
     """News of a recording: its URL and length, or that there is none."""
-    try:
-        callback = RecordingCallback.parse(signed.form)
-    except MalformedCallback as error:
-        raise _malformed(error) from error
+    callback = RecordingCallback.parse(signed.form)
     _log_ignored(callback.ignored, call_id)
     return await _take(
         context, "details", call_id, signed, lambda tx, got: callbacks.take_recording_facts(tx, got, callback.facts())
@@ -110,10 +101,7 @@ async def recording_details(context: AContext, signed: ASigned, call_id: str) ->
 @router.post("/amd", status_code=status.HTTP_204_NO_CONTENT)
 async def machine_detection(context: AContext, signed: ASigned, call_id: str) -> Response:
     """Who answered: a human or a machine."""
-    try:
-        callback = AmdCallback.parse(signed.form)
-    except MalformedCallback as error:
-        raise _malformed(error) from error
+    callback = AmdCallback.parse(signed.form)
     _log_ignored(callback.ignored, call_id)
     return await _take(
         context, "amd", call_id, signed, lambda tx, got: callbacks.take_call_facts(tx, got, callback.facts())

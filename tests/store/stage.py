@@ -144,7 +144,7 @@ class Stage:
     async def hear(self, call_id: str, facts: CallFacts, *, key: str | None = None) -> Delivery | None:
         """A callback about a call."""
         self._told += 1
-        received = Received("status", key or f"status:{self._told}", call_id, {}, self.now)
+        received = Received("status", key or f"{call_id}:{self._told}", call_id, {}, self.now)
         async with self.database.write() as tx:
             return await callbacks.take_call_facts(tx, received, facts)
 

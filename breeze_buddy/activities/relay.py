@@ -1,7 +1,7 @@
 """The relay: sends again what a process committed and could not deliver before it stopped.
 
-It looks at partial indexes that are empty in health: grants not accepted, callbacks not delivered, transfers not
-taken up, leads asked to cancel. What it sends twice is recognised by its receiver.
+It looks at partial indexes that are empty in health: grants not accepted, inbound calls not followed, callbacks
+not delivered, transfers not taken up, leads asked to cancel. What it sends twice is recognised by its receiver.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from breeze_buddy.activities.campaigns import tell_cancelled
 from breeze_buddy.activities.dispatch import Dispatcher
 from breeze_buddy.activities.signals import Signals, Unreachable
 from breeze_buddy.domain.messages import TRANSFER_REQUESTED
-from breeze_buddy.store import backlog, callbacks, cancelling, transfers
+from breeze_buddy.store import backlog, callbacks, cancelling, inbound, transfers
 from breeze_buddy.store.callbacks import Delivery
 from breeze_buddy.store.database import Database
 
@@ -58,14 +58,17 @@ class Relay:
         now = self._database.now()
         async with self._database.read() as tx:
             grants = await backlog.unaccepted_grants(tx, older_than=now - _PATIENCE)
+            unfollowed = await inbound.unfollowed(tx, older_than=now - _PATIENCE)
             waiting = await callbacks.undelivered(tx, older_than=now - _PATIENCE)
             unheard = await transfers.waiting_for_a_workflow(tx, older_than=now - _PATIENCE)
             leads = await cancelling.asked_to_cancel(tx, older_than=now - _CANCEL_PATIENCE)
         await self._dispatcher.send(grants)
+        for start in unfollowed:
+            await self._signals.follow_inbound(start)
         for delivery in waiting:
             await deliver(self._database, self._signals, delivery)
         for requested in unheard:
             await self._signals.to_workflow(requested.workflow_id, TRANSFER_REQUESTED, requested.start)
         for lead_id, hang_up in leads:
             await tell_cancelled(self._database, self._signals, lead_id, hang_up=hang_up, reason="cancelled by request")
-        return len(grants) + len(waiting) + len(unheard) + len(leads)
+        return len(grants) + len(unfollowed) + len(waiting) + len(unheard) + len(leads)

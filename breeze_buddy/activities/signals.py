@@ -82,6 +82,20 @@ class Signals:
             summary=name,
         )
 
+    async def follow_inbound(self, start: messages.InboundStart) -> None:
+        """Start the workflow of a call to us, unless it runs."""
+        attributes = [SearchAttributePair(TEMPLATE_NAME, start.template_name)]
+        if start.campaign_id is not None:
+            attributes.append(SearchAttributePair(CAMPAIGN_ID, start.campaign_id))
+        await self._start(
+            messages.INBOUND_WORKFLOW,
+            start,
+            workflow_id=messages.inbound_workflow_id(start.call_sid),
+            signal=None,
+            attributes=TypedSearchAttributes(attributes),
+            summary=f"from {start.masked_phone} · {start.template_name}",
+        )
+
     async def to_lead(self, lead_id: str, signal: str, payload: Any) -> bool:
         """False when the lead has no running workflow."""
         return await self.to_workflow(messages.lead_workflow_id(lead_id), signal, payload)

@@ -8,12 +8,24 @@ from temporalio.client import Client
 
 from breeze_buddy.activities.clients import answers
 from breeze_buddy.activities.dispatch import Dispatcher
-from breeze_buddy.activities.recordings import RecordingStore
+from breeze_buddy.activities.recording_store import RecordingStore
 from breeze_buddy.activities.signals import Signals
-from breeze_buddy.api import calls, campaigns, errors, health, leads, numbers, templates, twilio_callbacks
+from breeze_buddy.api import (
+    blocked_callers,
+    calls,
+    campaigns,
+    errors,
+    health,
+    inbound_callbacks,
+    leads,
+    numbers,
+    pods,
+    templates,
+    twilio_callbacks,
+)
 from breeze_buddy.api.bodies import BodyLimit
 from breeze_buddy.api.context import Context, require_key
-from breeze_buddy.api.router import SmartRouter
+from breeze_buddy.api.router import OneServer, SmartRouter, StreamRouter
 from breeze_buddy.settings import PREFIX, Settings
 from breeze_buddy.store.database import Database
 from breeze_buddy.telephony.signatures import SignatureCheck
@@ -43,21 +55,28 @@ def create_app(settings: Settings, database: Database, temporal: Client) -> Fast
         signals=signals,
         dispatcher=Dispatcher(database, signals),
         answers=answers(settings),
-        router=SmartRouter(settings.stream_url),
-        recordings=RecordingStore(settings.recordings_url),
+        router=_router(settings, database),
+        recordings=RecordingStore(settings.recordings_url, settings.recordings_endpoint_url),
         signatures=SignatureCheck(settings.twilio_auth_token.get_secret_value(), settings.public_url),
     )
     rest = APIRouter(prefix=PREFIX, dependencies=[Depends(require_key)])
-    for room in (templates, numbers, campaigns, leads, calls):
+    for room in (templates, numbers, campaigns, leads, calls, blocked_callers, pods):
         rest.include_router(room.router)
     app.include_router(rest)
     app.include_router(health.router, prefix=PREFIX)
     app.include_router(twilio_callbacks.router)
+    app.include_router(inbound_callbacks.router)
     errors.install(app)
     app.add_middleware(
         BodyLimit, max_bytes=settings.upload_max_bytes, by_prefix={twilio_callbacks.PREFIX: twilio_callbacks.MAX_BYTES}
     )
     return app
+
+
+def _router(settings: Settings, database: Database) -> StreamRouter:
+    if settings.pod_isolation:
+        return SmartRouter(database, limit_s=settings.router_timeout_s)
+    return OneServer(database, settings.stream_url)
 
 
 SHUTDOWN_GRACE = timedelta(seconds=10)

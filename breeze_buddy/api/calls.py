@@ -3,15 +3,19 @@
 import logging
 from collections.abc import AsyncIterator
 from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response, status
+from fastapi import APIRouter, Query, Request, Response, status
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from breeze_buddy.activities.recordings import RecordingStore
+from breeze_buddy.activities.recording_store import RecordingStore
 from breeze_buddy.api.byte_ranges import RangeNotSatisfiable, read_range
 from breeze_buddy.api.context import AContext
+from breeze_buddy.api.errors import RecordingDeleted
+from breeze_buddy.domain.call import Direction
 from breeze_buddy.domain.conversation import Ending, Utterance
+from breeze_buddy.domain.phone import E164
 from breeze_buddy.settings import PREFIX
 from breeze_buddy.store import facts, overview, recordings
 from breeze_buddy.store.errors import NotFound
@@ -55,6 +59,27 @@ def shown(call: CallView) -> CallAnswer:
     return answer
 
 
+class CallPage(BaseModel):
+    """`next` is what `after` of the next page is; None on the last one."""
+
+    items: list[CallView]
+    next: str | None
+
+
+@router.get("")
+async def list_all(
+    context: AContext,
+    direction: Direction | None = None,
+    phone: E164 | None = None,
+    after: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> CallPage:
+    """Calls in the order in which they began, those to us and those from us; `phone` is either side's."""
+    async with context.database.read() as tx:
+        found = await overview.listed(tx, direction=direction, phone=phone, after=after, limit=limit)
+    return CallPage(items=found, next=found[-1].id if len(found) == limit else None)
+
+
 @router.get("/{call_id}")
 async def read(context: AContext, call_id: str) -> CallAnswer:
     """One attempt: its facts, its recording, and what came of its conversation."""
@@ -86,11 +111,14 @@ async def transcript(context: AContext, call_id: str) -> TranscriptView:
     responses={200: {"content": {"audio/wav": {}}}, 206: {"content": {"audio/wav": {}}}},
 )
 async def recording(context: AContext, call_id: str, request: Request) -> Response:
-    """The recording as WAV, whole or the bytes of a Range. 404 until our copy is complete."""
+    """The recording as WAV, whole or the bytes of a Range. 404 until our copy is complete, 410 when it was deleted."""
     async with context.database.read() as tx:
         await overview.call(tx, call_id)
         found = await recordings.of_call(tx, call_id)
-    stored = next((item for item in reversed(found) if item.stored_as is not None), None)
+    kept = [item for item in found if item.stored_as is not None]
+    stored = next((item for item in reversed(kept) if item.deleted_at is None), None)
+    if stored is None and kept:
+        raise RecordingDeleted(kept[-1].deleted_at)
     if stored is None or stored.stored_as is None:
         raise NotFound("stored recording of call", call_id)
     try:

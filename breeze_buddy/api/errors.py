@@ -7,6 +7,7 @@
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -19,13 +20,24 @@ from starlette.exceptions import HTTPException
 from breeze_buddy.activities.enrolment import NoNumbers
 from breeze_buddy.activities.signals import Unreachable
 from breeze_buddy.domain.errors import DomainError, IllegalTransition, MissingVariables
-from breeze_buddy.store.errors import Conflict, NotFound
+from breeze_buddy.store.errors import Conflict, NotFound, Unavailable
 from breeze_buddy.telephony.callbacks import MalformedCallback
+from breeze_buddy.telephony.errors import TelephonyError
 
 logger = logging.getLogger(__name__)
 
 # The field of the body that a broken rule is about.
 _FIELDS: Mapping[type[DomainError], str] = {MissingVariables: "variables", NoNumbers: "numbers"}
+
+
+class RecordingDeleted(Exception):
+    """The days that a template keeps its recordings were over at `deleted_at`."""
+
+    code = "recording_deleted"
+
+    def __init__(self, deleted_at: datetime | None) -> None:
+        on = f" on {deleted_at:%Y-%m-%d}" if deleted_at else ""
+        super().__init__(f"this recording was deleted{on}: its template keeps recordings only for a while")
 
 
 class Problem(BaseModel):
@@ -78,6 +90,10 @@ def install(app: FastAPI) -> None:
     async def not_found(_: Request, error: NotFound) -> JSONResponse:
         return refusal(status.HTTP_404_NOT_FOUND, error.code, str(error))
 
+    @app.exception_handler(RecordingDeleted)
+    async def gone(_: Request, error: RecordingDeleted) -> JSONResponse:
+        return refusal(status.HTTP_410_GONE, error.code, str(error))
+
     @app.exception_handler(Conflict)
     async def conflict(_: Request, error: Conflict) -> JSONResponse:
         return refusal(status.HTTP_409_CONFLICT, error.code, str(error))
@@ -104,6 +120,16 @@ def install(app: FastAPI) -> None:
     async def http(_: Request, error: HTTPException) -> JSONResponse:
         code = getattr(error, "code", HTTPStatus(error.status_code).name.lower())
         return refusal(error.status_code, code, str(error.detail), error.headers)
+
+    @app.exception_handler(TelephonyError)
+    async def telephony(_: Request, error: TelephonyError) -> JSONResponse:
+        logger.error("%s", error)
+        return refusal(status.HTTP_502_BAD_GATEWAY, "twilio_refused", str(error))
+
+    @app.exception_handler(Unavailable)
+    async def unavailable(_: Request, error: Unavailable) -> JSONResponse:
+        logger.error("%s", error)
+        return refusal(status.HTTP_503_SERVICE_UNAVAILABLE, error.code, str(error))
 
     @app.exception_handler(Unreachable)
     async def unreachable(_: Request, error: Unreachable) -> JSONResponse:

@@ -17,8 +17,9 @@ from breeze_buddy.activities.signals import Unreachable
 from breeze_buddy.api.context import AContext, Context
 from breeze_buddy.store import callbacks, conversations
 from breeze_buddy.store.callbacks import Delivery, Received
-from breeze_buddy.store.conversations import StreamStanding
 from breeze_buddy.store.database import Transaction
+from breeze_buddy.store.errors import Unavailable
+from breeze_buddy.store.limits import within
 from breeze_buddy.telephony import twiml
 from breeze_buddy.telephony.callbacks import (
     AmdCallback,
@@ -35,6 +36,8 @@ router = APIRouter(prefix=PREFIX, tags=["twilio"])
 
 # A stream that fails again and again: so many are offered for one call, each after a longer pause.
 _MOST_STREAMS = 6
+# Seconds that a call without a router waits for its stream to be counted.
+_COUNT_LIMIT_S = 1.0
 _APOLOGY = "We are sorry, we have a technical problem. We will call you again. Goodbye."
 
 
@@ -81,6 +84,11 @@ async def _take(context: Context, kind: str, call_id: str, signed: Signed, take:
 @router.post("/status", status_code=status.HTTP_204_NO_CONTENT)
 async def call_status(context: AContext, signed: ASigned, call_id: str) -> Response:
     """News of a call: initiated, ringing, answered, or how it ended."""
+    return await take_status(context, signed, call_id)
+
+
+async def take_status(context: Context, signed: Signed, call_id: str) -> Response:
+    """Keep a status callback of this call, and tell its workflow."""
     callback = StatusCallback.parse(signed.form)
     _log_ignored(callback.ignored, call_id)
     return await _take(
@@ -114,45 +122,73 @@ def _log_ignored(reasons: tuple[str, ...], call_id: str) -> None:
 
 
 @router.post("/answer")
-async def answer(context: AContext, signed: ASigned, call_id: str) -> Response:
+async def answer(context: AContext, signed: ASigned, call_id: str, lead_id: str = "") -> Response:
     """The callee has answered: the Smart Router says which media server takes the call."""
-    return await _connect(context, call_id, await context.router.allocate(call_id))
+    try:
+        found = await context.router.allocate(call_id)
+    except Unavailable as error:
+        return await _without_router(context, call_id, lead_id, error)
+    if found.stream_url is None:
+        return await _no_media(context, call_id, "no pod is ready with a free place")
+    return _connect(context, call_id, found.lead_id, found.stream_url)
 
 
 @router.post("/twiml-fallback")
-async def twiml_fallback(context: AContext, signed: ASigned, call_id: str) -> Response:
-    """The Smart Router did not answer Twilio: the media server of the settings takes the call."""
-    return await _connect(context, call_id, context.settings.stream_url)
+async def twiml_fallback(context: AContext, signed: ASigned, call_id: str, lead_id: str = "") -> Response:
+    """Twilio had no good answer to another request: the media server of the settings takes the call."""
+    reason = f"Twilio came to the fallback: {signed.form.get('ErrorCode', 'no code')}"
+    return await _without_router(context, call_id, lead_id, reason)
 
 
 @router.post("/continue")
-async def go_on(context: AContext, signed: ASigned, call_id: str) -> Response:
+async def go_on(context: AContext, signed: ASigned, call_id: str, lead_id: str = "") -> Response:
     """Our side has closed the stream: hang up after a conversation that ended, and go on with one that did not."""
     async with context.database.read() as tx:
         standing = await conversations.standing(tx, call_id)
     if standing.reported or standing.ended:
         return _twiml(twiml.hang_up())
-    if standing.streams < _MOST_STREAMS:
-        return await _connect(context, call_id, await context.router.allocate(call_id))
-    logger.error("no media server took the call: it is ended with an apology", extra={"call_id": call_id})
+    if standing.streams >= _MOST_STREAMS:
+        return await _no_media(context, call_id, f"{standing.streams} streams broke")
+    try:
+        found = await context.router.reallocate(call_id)
+    except Unavailable as error:
+        return await _without_router(context, call_id, lead_id, error)
+    pause_s = max(standing.streams - 1, 0)
+    if found.stream_url is None:
+        # Somebody is on the phone: a pod that comes back within seconds is worth the silence.
+        return _twiml(twiml.wait(pause_s + 1, context.answers.url("continue", call_id=call_id, lead_id=lead_id)))
+    return _connect(context, call_id, found.lead_id, found.stream_url, pause_s=pause_s)
+
+
+def _connect(context: Context, call_id: str, lead_id: str | None, stream_url: str, *, pause_s: int = 0) -> Response:
+    """Offer a stream for the call."""
+    text = context.answers.stream(
+        stream_url, call_id=call_id, lead_id=lead_id or "", now=context.database.now(), pause_s=pause_s
+    )
+    return _twiml(text)
+
+
+async def _without_router(context: Context, call_id: str, lead_id: str, why: object) -> Response:
+    """The stream of the settings, which needs no database; that it was offered is counted if that is quick."""
+    logger.warning("the call gets STREAM_URL without the router: %s", why, extra={"call_id": call_id})
+    try:
+        await within(_COUNT_LIMIT_S, _count_stream(context, call_id))
+    except Unavailable as error:
+        logger.warning("a stream was not counted: %s", error, extra={"call_id": call_id})
+    return _connect(context, call_id, lead_id, context.settings.stream_url)
+
+
+async def _count_stream(context: Context, call_id: str) -> None:
+    async with context.database.write() as tx:
+        await conversations.count_stream(tx, call_id)
+
+
+async def _no_media(context: Context, call_id: str, why: str) -> Response:
+    """Nobody can talk to the callee now: an apology, and the lead goes back to the backlog."""
+    logger.error("the call is ended with an apology: %s", why, extra={"call_id": call_id})
     async with context.database.write() as tx:
         await conversations.mark_no_media(tx, call_id)
     return _twiml(twiml.apology(_APOLOGY))
-
-
-async def _connect(context: Context, call_id: str, stream_url: str) -> Response:
-    """Offer one more stream for the call."""
-    async with context.database.write() as tx:
-        standing: StreamStanding = await conversations.standing(tx, call_id)
-        await conversations.count_stream(tx, call_id)
-    text = context.answers.stream(
-        stream_url,
-        call_id=call_id,
-        lead_id=standing.lead_id,
-        now=context.database.now(),
-        pause_s=max(standing.streams - 1, 0),
-    )
-    return _twiml(text)
 
 
 def _twiml(text: str) -> Response:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.worker import Interceptor, UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
@@ -16,21 +17,26 @@ from breeze_buddy.activities.calls import CallActivities
 from breeze_buddy.activities.campaigns import CampaignActivities
 from breeze_buddy.activities.clients import call_plan, connect, twilio_client
 from breeze_buddy.activities.dispatch import Dispatcher
+from breeze_buddy.activities.inbound import InboundActivities
 from breeze_buddy.activities.notifications import NotificationActivities, WebhookPolicy
-from breeze_buddy.activities.recordings import RecordingActivities, RecordingStore
+from breeze_buddy.activities.recording_store import RecordingStore
+from breeze_buddy.activities.recordings import RecordingActivities
 from breeze_buddy.activities.relay import Relay
 from breeze_buddy.activities.signals import Signals
 from breeze_buddy.activities.telephony import TelephonyActivities
+from breeze_buddy.domain.messages import RETENTION_SCHEDULE_ID
 from breeze_buddy.settings import Settings
 from breeze_buddy.store.database import Database
 from breeze_buddy.store.migrate import check_current
 from breeze_buddy.telephony.client import Twilio
 from breeze_buddy.workflows.campaign import CampaignWorkflow
+from breeze_buddy.workflows.inbound import InboundCallWorkflow
 from breeze_buddy.workflows.lead import LeadWorkflow
+from breeze_buddy.workflows.retention import RetentionWorkflow, schedule_retention
 
 logger = logging.getLogger(__name__)
 
-WORKFLOWS = [CampaignWorkflow, LeadWorkflow]
+WORKFLOWS = [CampaignWorkflow, LeadWorkflow, InboundCallWorkflow, RetentionWorkflow]
 
 
 class WorkerProcess:
@@ -53,9 +59,11 @@ class WorkerProcess:
         dispatcher = Dispatcher(database, signals)
         telephony = TelephonyActivities(database, twilio, call_plan(settings))
         calls = CallActivities(database, dispatcher, signals)
+        inbound = InboundActivities(database, dispatcher, signals, call_plan(settings).waits)
         backlog = BacklogActivities(database, dispatcher, signals)
         campaigns = CampaignActivities(database, dispatcher, signals, default_number=settings.twilio_phone_number)
-        recordings = RecordingActivities(database, twilio, RecordingStore(settings.recordings_url))
+        files = RecordingStore(settings.recordings_url, settings.recordings_endpoint_url)
+        recordings = RecordingActivities(database, twilio, files)
         policy = WebhookPolicy(settings.webhook_signing_secret, settings.webhook_allow_private)
         notifications = NotificationActivities(database, policy)
         self.relay = Relay(database, dispatcher, signals)
@@ -70,6 +78,9 @@ class WorkerProcess:
                 telephony.check_call,
                 telephony.hang_up,
                 calls.finish_attempt,
+                inbound.follow_inbound,
+                inbound.end_inbound,
+                inbound.settle_inbound,
                 backlog.rejoin_backlog,
                 backlog.withdraw_lead,
                 campaigns.enrol_campaign,
@@ -80,6 +91,7 @@ class WorkerProcess:
                 campaigns.update_campaign_pacing,
                 campaigns.cancel_campaign,
                 recordings.store_recording,
+                recordings.delete_expired_recordings,
                 notifications.notify,
             ],
             workflow_runner=SandboxedWorkflowRunner() if sandboxed else UnsandboxedWorkflowRunner(),
@@ -99,13 +111,23 @@ class WorkerProcess:
                 await relay
 
 
+async def _schedule(client: Client, task_queue: str) -> None:
+    """What runs daily. A worker without it does everything else, so calls are not held up."""
+    try:
+        await schedule_retention(client, task_queue)
+    except RPCError as error:
+        logger.error("the schedule %s was not made, old recordings stay: %s", RETENTION_SCHEDULE_ID, error.message)
+
+
 async def serve(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT. Raises SchemaOutdated when migrations are missing."""
     database = Database(settings.database_url)
     twilio = twilio_client(settings)
     try:
         await check_current(database)
-        process = WorkerProcess(settings, database, await connect(settings), twilio)
+        client = await connect(settings)
+        process = WorkerProcess(settings, database, client, twilio)
+        await _schedule(client, settings.temporal_task_queue)
         task = asyncio.create_task(process.run())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -19,6 +19,8 @@ TASK_QUEUE = "breeze-buddy"
 
 CAMPAIGN_WORKFLOW = "CampaignWorkflow"
 LEAD_WORKFLOW = "LeadWorkflow"
+RETENTION_WORKFLOW = "RetentionWorkflow"
+RETENTION_SCHEDULE_ID = "breeze-retention"
 INBOUND_WORKFLOW = "InboundCallWorkflow"
 TRANSFER_WORKFLOW = "TransferWorkflow"
 
@@ -184,6 +186,7 @@ class Standing(_Message):
     outcome: Outcome | None = None
     attempts: int = 0
     due_at: datetime | None = None
+    notify: bool = Field(False, description="the template has a post-call webhook")
 
 
 class Waits(_Message):
@@ -239,6 +242,14 @@ class InboundStart(_Message):
     masked_phone: str = Field(description="the caller, for the UI; never the whole number")
     lead_id: str | None = Field(None, description="the caller, when we know them")
     campaign_id: str | None = None
+
+
+class InboundTaken(_Message):
+    """What a call's workflow learns when it takes the call up. `status` is what Twilio has said so far: the call
+    may be over, and its end may have been told before there was anybody to tell it to."""
+
+    waits: Waits
+    status: CallStatus | None
 
 
 class InboundEnd(_Message):
@@ -311,3 +322,11 @@ class CampaignResult(_Message):
     status: CampaignStatus
     leads: int
     outcomes: dict[str, int] = {}
+
+
+class RetentionResult(_Message):
+    """What one run of the retention came to, in recordings."""
+
+    deleted: int = Field(description="copies of ours whose days were over")
+    deleted_at_provider: int
+    failed: int = Field(description="left for the next run; the worker's log says why")

@@ -22,7 +22,8 @@ class InvalidStreamToken(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class StreamToken:
-    """`token_id` is what makes it single-use: the store remembers which were taken."""
+    """`token_id` is what makes it single-use: the store remembers which were taken. `lead_id` is empty for a
+    caller who is no lead of ours."""
 
     token_id: str
     call_id: str

@@ -157,12 +157,21 @@ async def id_of(tx: Transaction, sid: str) -> str:
     return str(found)
 
 
-async def mark_followed(tx: Transaction, call_id: str, *, now: datetime) -> Template:
-    """The call's workflow has taken it up; returns the template that answers. Raises NotFound."""
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A call that its workflow has taken up, and what Twilio has said of it so far."""
+
+    template: Template
+    status: CallStatus | None
+
+
+async def mark_followed(tx: Transaction, call_id: str, *, now: datetime) -> Followed:
+    """The call's workflow has taken it up. Raises NotFound."""
     call = await locked_call(tx, call_id)
     if call.followed_at is None:
         await tx.execute(update(calls).where(calls.c.id == call_id).values(followed_at=now))
-    return (await template_rows.get(tx, call.template_id)).template
+    template = (await template_rows.get(tx, call.template_id)).template
+    return Followed(template, CallStatus(call.status) if call.status else None)
 
 
 async def unfollowed(tx: Transaction, *, older_than: datetime, limit: int = 200) -> list[InboundStart]:

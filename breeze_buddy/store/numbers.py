@@ -29,6 +29,12 @@ async def create(tx: Transaction, number: NumberInput, *, now: datetime) -> Numb
     return await get(tx, number_id)
 
 
+async def check_new(tx: Transaction, phone: str) -> None:
+    """Raises Conflict when the number is registered already."""
+    if await tx.scalar(select(numbers.c.id).where(numbers.c.phone == phone)) is not None:
+        raise Conflict(f"{phone} is registered already: change its channels or its inbound policy instead")
+
+
 async def change(tx: Transaction, number_id: str, wanted: NumberUpdate) -> Number:
     """Change channels or switch the number on or off; calls that are on go on. Raises NotFound."""
     # A line that is being granted now must not be taken away.

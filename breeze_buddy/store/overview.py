@@ -21,7 +21,7 @@ class RecordingView(BaseModel):
     status: str | None
     duration_s: int | None
     channels: int | None
-    stored: bool = Field(description="our own copy is complete")
+    stored: bool = Field(description="our own copy is complete and kept")
 
 
 class ConversationView(BaseModel):
@@ -121,5 +121,5 @@ def _recording(found: recording_rows.Recording) -> RecordingView:
         status=found.status,
         duration_s=found.duration_s,
         channels=found.channels,
-        stored=found.stored_as is not None,
+        stored=found.stored_as is not None and found.deleted_at is None,
     )

@@ -6,6 +6,7 @@ that cannot be read (a status that is new, a date that is none) is left out of t
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import ClassVar, Self, TypeVar
@@ -16,7 +17,11 @@ from breeze_buddy.domain.call import AnsweredBy, CallFacts, CallStatus
 from breeze_buddy.domain.recording import RecordingFacts
 from breeze_buddy.telephony import words
 
+HIDDEN = "anonymous"
+"""Stands for the phone of a caller who shows none, or one that is no phone number."""
+
 Form = Mapping[str, str]
+_E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 _Value = TypeVar("_Value")
 
 
@@ -117,6 +122,20 @@ class StatusCallback(_Callback):
             answered_by=self.answered_by,
             error_code=self.error_code,
         )
+
+
+class IncomingCall(_Callback):
+    """Somebody calls one of our numbers: `from_phone` is E.164, or HIDDEN when the caller shows no number."""
+
+    kind = "incoming call"
+
+    to_phone: str = Field(alias="To", min_length=1)
+    from_phone: str = HIDDEN
+
+    @classmethod
+    def _read(cls, form: Form, reasons: list[str]) -> dict[str, object]:
+        phone = form.get("From", "").strip()
+        return {"from_phone": phone if _E164.fullmatch(phone) else HIDDEN}
 
 
 class RecordingCallback(_Callback):

@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     recordings_url: str = Field("file://recordings", description="fsspec URL: a folder, s3://…, gs://…")
 
     # How the world reaches us
+    recordings_endpoint_url: str | None = Field(None, description="of an S3 service other than Amazon's")
     public_url: str = Field("http://127.0.0.1:8000", description="Twilio sends callbacks here and signs this URL")
     stream_url: str = Field(
         "ws://127.0.0.1:8001" + PREFIX + "/ws/twilio", description="the media server, as Twilio reaches it"

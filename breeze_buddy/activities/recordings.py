@@ -1,53 +1,26 @@
-"""The activity that keeps a copy of a call's recording, in a folder or a bucket by RECORDINGS_URL."""
+"""The activities that keep copies of recordings, delete Twilio's when ours is safe, and ours when its days are over."""
 
-import asyncio
-import posixpath
-from collections.abc import AsyncIterator
-from typing import Any
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
-import fsspec
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from breeze_buddy.domain.messages import CallEvent
+from breeze_buddy.activities.recording_store import RecordingDamaged, RecordingStore
+from breeze_buddy.domain.messages import CallEvent, RetentionResult
 from breeze_buddy.domain.recording import RecordingStatus
 from breeze_buddy.store import attempts, recordings
 from breeze_buddy.store.database import Database
 from breeze_buddy.store.recordings import Recording
 from breeze_buddy.telephony.client import Twilio
+from breeze_buddy.telephony.errors import TelephonyError
 
+logger = logging.getLogger(__name__)
 
-class RecordingStore:
-    """Files under one fsspec URL. Paths are relative to it."""
-
-    def __init__(self, url: str) -> None:
-        self._files: Any
-        self._files, self._root = fsspec.core.url_to_fs(url, auto_mkdir=True)
-
-    async def put(self, path: str, chunks: AsyncIterator[bytes]) -> int:
-        """Write a file and return its size in bytes. It appears under its name only when it is complete."""
-        whole = posixpath.join(self._root, path)
-        part = whole + ".part"
-        size = 0
-        await asyncio.to_thread(self._files.makedirs, posixpath.dirname(whole), exist_ok=True)
-        file = await asyncio.to_thread(self._files.open, part, "wb")
-        try:
-            async for chunk in chunks:
-                await asyncio.to_thread(file.write, chunk)
-                size += len(chunk)
-        finally:
-            await asyncio.to_thread(file.close)
-        await asyncio.to_thread(self._files.mv, part, whole)
-        return size
-
-    async def size(self, path: str) -> int:
-        """Bytes of a stored file. Raises FileNotFoundError."""
-        return int(await asyncio.to_thread(self._files.size, posixpath.join(self._root, path)))
-
-    async def read(self, path: str, start: int, end: int) -> bytes:
-        """Bytes from `start` up to but not including `end`. Raises FileNotFoundError."""
-        whole = posixpath.join(self._root, path)
-        return bytes(await asyncio.to_thread(self._files.cat_file, whole, start=start, end=end))
+DELETION_TRIES = 6
+"""Runs of `store_recording` that insist on Twilio's copy being deleted: about a minute. What is left is deleted by the
+daily retention, so that a lead's end does not wait for it."""
 
 
 class RecordingActivities:
@@ -62,7 +35,8 @@ class RecordingActivities:
     async def store_recording(self, event: CallEvent) -> int:
         """Copy every finished recording of a call that we do not have yet; returns how many we hold.
 
-        Asks Twilio when no callback came. Fails, to be tried again, while one is still being made.
+        Asks Twilio when no callback came. Fails, to be tried again, while one is still being made. Deletes Twilio's
+        recording when the template says so, once our copy was read back.
         """
         found = await self._known(event.call_id)
         if not any(recording.status is RecordingStatus.COMPLETED for recording in found):
@@ -71,6 +45,7 @@ class RecordingActivities:
         for recording in found:
             if recording.status is RecordingStatus.COMPLETED:
                 await self._copy(recording)
+                await self._delete_original(recording.sid)
                 held += 1
             elif recording.status is None or not recording.status.is_final:
                 raise ApplicationError(f"recording {recording.sid} is not finished yet", type="RecordingNotReady")
@@ -104,3 +79,60 @@ class RecordingActivities:
         size = await self._files.put(path, chunks())
         async with self._database.write() as tx:
             await recordings.mark_stored(tx, recording.sid, stored_as=path, size_bytes=size, now=now)
+
+    async def _delete_original(self, sid: str) -> None:
+        async with self._database.read() as tx:
+            doomed = await recordings.to_delete_at_provider(tx, sid=sid)
+        for recording in doomed:
+            try:
+                await self._delete_at_provider(recording)
+            except TelephonyError as error:
+                if activity.info().attempt < DELETION_TRIES:
+                    raise
+                logger.error("recording %s stays at Twilio until the next retention: %s", sid, error)
+
+    async def _delete_at_provider(self, recording: Recording) -> None:
+        """Only when our copy can be read, or had its days."""
+        if recording.deleted_at is None and recording.stored_as is not None and recording.size_bytes is not None:
+            await self._files.check(recording.stored_as, recording.size_bytes)
+        await self._twilio.delete_recording(recording.sid)
+        async with self._database.write() as tx:
+            await recordings.mark_deleted_at_provider(tx, recording.sid, now=self._database.now())
+
+    async def _delete_copy(self, recording: Recording) -> None:
+        if recording.stored_as is not None:
+            await self._files.delete(recording.stored_as)
+        async with self._database.write() as tx:
+            await recordings.mark_deleted(tx, recording.sid, now=self._database.now())
+
+    @activity.defn
+    async def delete_expired_recordings(self) -> RetentionResult:
+        """Delete our copies whose days are over, and at Twilio what should have been deleted there already.
+
+        One that cannot be deleted is logged and left for the next run; the others are deleted.
+        """
+        now = self._database.now()
+        deleted, failed = await self._each(partial(recordings.expired, now=now), self._delete_copy)
+        at_provider, failed_there = await self._each(recordings.to_delete_at_provider, self._delete_at_provider)
+        return RetentionResult(deleted=deleted, deleted_at_provider=at_provider, failed=failed + failed_there)
+
+    async def _each(
+        self, page: Callable[..., Awaitable[list[Recording]]], delete: Callable[[Recording], Awaitable[None]]
+    ) -> tuple[int, int]:
+        """How many were deleted, and how many could not be."""
+        deleted = failed = 0
+        last: Recording | None = None
+        while True:
+            async with self._database.read() as tx:
+                doomed = await page(tx, after=last)
+            for recording in doomed:
+                activity.heartbeat()
+                try:
+                    await delete(recording)
+                    deleted += 1
+                except (OSError, RecordingDamaged, TelephonyError) as error:
+                    failed += 1
+                    logger.error("recording %s was not deleted: %s", recording.sid, error)
+            if not doomed:
+                return deleted, failed
+            last = doomed[-1]

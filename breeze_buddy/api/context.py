@@ -9,7 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from breeze_buddy.activities.answer import Answers
 from breeze_buddy.activities.dispatch import Dispatcher
-from breeze_buddy.activities.recordings import RecordingStore
+from breeze_buddy.activities.recording_store import RecordingStore
 from breeze_buddy.activities.signals import Signals
 from breeze_buddy.api.router import SmartRouter
 from breeze_buddy.settings import Settings

@@ -89,6 +89,8 @@ class Callbacks:
             "RecordingTrack": request.track,
             "ErrorCode": "0",
         }
+        if recording.conference_sid:
+            form["ConferenceSid"] = recording.conference_sid
         if event != "in-progress":
             form["RecordingDuration"] = str(round(recording.duration_s))
         self.post(call, "recording", request.callback, request.callback_method, form, to=call.to)

@@ -128,6 +128,11 @@ class Call:
         return self.request.caller
 
     @property
+    def own_number(self) -> str:
+        """The account's number in this call: the one that was called, or the one that is shown."""
+        return self.to if self.request.direction == "inbound" else self.caller
+
+    @property
     def is_live(self) -> bool:
         """Whether it has not ended."""
         return self.status in LIVE
@@ -242,9 +247,11 @@ class CallLog:
         self.by_to: dict[str, list[Call]] = {}
         self.max_live_by_callee: dict[str, int] = {}
         self.max_live_by_caller: dict[str, int] = {}
+        self.max_live_by_number: dict[str, int] = {}
         self.creates_by_callee: Counter[str] = Counter()
         self._live_by_callee: dict[str, int] = {}
         self._live_by_caller: dict[str, int] = {}
+        self._live_by_number: dict[str, int] = {}
 
     def add(self, call: Call) -> None:
         """A call was created."""
@@ -252,11 +259,13 @@ class CallLog:
         self.by_to.setdefault(call.to, []).append(call)
         _more(self._live_by_callee, self.max_live_by_callee, call.to)
         _more(self._live_by_caller, self.max_live_by_caller, call.caller)
+        _more(self._live_by_number, self.max_live_by_number, call.own_number)
 
     def ended(self, call: Call) -> None:
         """A call is over."""
         self._live_by_callee[call.to] -= 1
         self._live_by_caller[call.caller] -= 1
+        self._live_by_number[call.own_number] -= 1
 
     def next_attempt(self, to: str) -> int:
         """Which attempt the next call to this number is, from 1."""

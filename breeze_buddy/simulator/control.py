@@ -112,7 +112,7 @@ class ControlRoutes:
         return web.json_response(self._witness(request.match_info["sid"]))
 
     async def summary(self, _: web.Request) -> web.Response:
-        """Counts by status, and the most calls that were ever live at once for each callee and caller number."""
+        """Counts by status, and the most calls ever live at once for each callee, caller and number of ours."""
         log = self._exchange.calls
         by_status: dict[str, int] = {}
         for call in log.by_sid.values():
@@ -123,6 +123,7 @@ class ControlRoutes:
                 "by_status": by_status,
                 "max_live_by_callee": log.max_live_by_callee,
                 "max_live_by_caller": log.max_live_by_caller,
+                "max_live_by_number": log.max_live_by_number,
                 "late_ticks": self._exchange.clock.late_ticks,
             }
         )

@@ -164,18 +164,24 @@ class RecordingStore:
         recording.path = self.folder / f"{recording.sid}.wav"
         recording.open()
         self.by_sid[recording.sid] = recording
-        self.by_call.setdefault(call_sid, []).append(recording)
+        if conference_sid is None:
+            self.by_call.setdefault(call_sid, []).append(recording)
         return recording
 
+    def of_conference(self, conference_sid: str) -> list[Recording]:
+        """The recordings of a conference, oldest first."""
+        return [recording for recording in self.by_sid.values() if recording.conference_sid == conference_sid]
+
     def of_call(self, call_sid: str) -> list[Recording]:
-        """The recordings of a call, oldest first."""
+        """The recordings of a call, oldest first; those of its conferences are not among them."""
         return self.by_call.get(call_sid, [])
 
     def delete(self, recording: Recording) -> None:
         """Forget a recording and remove its file."""
         recording.close()
         self.by_sid.pop(recording.sid, None)
-        self.by_call.get(recording.call_sid, []).remove(recording)
+        if recording.conference_sid is None:
+            self.by_call.get(recording.call_sid, []).remove(recording)
         recording.path.unlink(missing_ok=True)
 
     def newest_first(self) -> Iterable[Recording]:

@@ -2,6 +2,7 @@
 
 import audioop
 import wave
+from collections.abc import Iterable
 from io import BytesIO
 from typing import cast
 
@@ -37,6 +38,7 @@ class RecordingRoutes:
         router.add_get(ROOT + "/Recordings/{sid}.wav", self.sound)
         router.add_get(ROOT + "/Recordings/{sid}.mp3", self.no_mp3)
         router.add_get(ROOT + "/Recordings/{sid}", self.sound)
+        router.add_get(ROOT + "/Conferences/{conference}/Recordings.json", self.list)
         router.add_get(of_call + ".json", self.list)
         router.add_post(of_call + ".json", self.start)
         router.add_get(of_call + "/{sid}.json", self.read)
@@ -44,10 +46,15 @@ class RecordingRoutes:
         router.add_delete(of_call + "/{sid}.json", self.delete)
 
     async def list(self, request: web.Request) -> web.Response:
-        """Recordings of the account or of one call, newest first."""
+        """Recordings of the account, of one call or of one conference, newest first."""
         check_credentials(request, self._exchange.account)
         call_sid = request.match_info.get("call") or request.query.get("CallSid")
-        recordings = reversed(self._store.of_call(call_sid)) if call_sid else self._store.newest_first()
+        conference_sid = request.match_info.get("conference") or request.query.get("ConferenceSid")
+        recordings: Iterable[Recording] = self._store.newest_first()
+        if call_sid:
+            recordings = reversed(self._store.of_call(call_sid))
+        elif conference_sid:
+            recordings = reversed(self._store.of_conference(conference_sid))
         return web.json_response(
             page_of(
                 recordings,

@@ -84,3 +84,22 @@ def test_the_check_itself_refuses_a_wrong_type_a_wrong_value_and_an_unknown_fiel
     for wrong in ({"duration": 3}, {"status": "in_progress"}, {"colour": "red"}, {"sid": "CA12"}, {"end_time": "now"}):
         with pytest.raises(jsonschema.ValidationError):
             validate(wrong, fields, every_field=False)
+
+
+async def test_conferences_and_participants_have_the_fields_types_and_values_of_the_description(start):
+    lab = await start([{"phone": PERSON["phone"], "ring_s": 60}, {"phone": "+14155552222", "behaviour": "silent"}])
+    root = f"/2010-04-01/Accounts/{lab.simulator.account.sid}"
+    form = {"To": PERSON["phone"], "From": "+14155550100", "Label": "agent"}
+    created = await lab.post(f"{root}/Conferences/room/Participants.json", form, 201)
+    validate(created, FACTS["resources"]["participant"])
+    for key, path in (
+        ("conferences", "Conferences.json"),
+        ("participants", f"Conferences/{created['conference_sid']}/Participants.json"),
+    ):
+        body = await lab.get(f"{root}/{path}")
+        [item] = body.pop(key)
+        validate(item, FACTS["resources"][key.removesuffix("s")])
+        validate(body, FACTS["lists"][key])
+    ended = await lab.post(f"{root}/Conferences/{created['conference_sid']}.json", {"Status": "completed"}, 200)
+    validate(ended, FACTS["resources"]["conference"])
+    assert (ended["status"], ended["reason_conference_ended"]) == ("completed", "conference-ended-via-api")

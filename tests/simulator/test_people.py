@@ -137,6 +137,8 @@ async def test_the_witness_counts_calls_that_were_live_at_once(start):
         ("0021", "busy", "answers"),
         ("0022", "failed", "answers"),
         ("0023", "canceled", "answers"),
+        ("0024", "declines", "declines"),
+        ("0025", "answers", "answers"),
         ("1234", "answers", "answers"),
     ],
 )

@@ -7,7 +7,9 @@ import wave
 
 import pytest
 
-PHONE = "+14155551111"
+from .conference_room import conference, invite, root, until, until_heard, until_joined
+
+PHONE, AGENT = "+14155551111", "+14155552222"
 TALKER = {"phone": PHONE, "ring_s": 0, "patience_s": 0.3, "script": ["Yes, please."]}
 
 
@@ -147,3 +149,53 @@ async def test_a_call_that_nobody_answers_has_no_recording(start, customer):
     lab = await start([{"phone": PHONE, "behaviour": "busy", "ring_s": 0}])
     call = await lab.call(PHONE, Twiml="<Response/>", Record="true", RecordingStatusCallback=customer.url("/recording"))
     assert (await lab.until_over(call["sid"]))["recordings"] == []
+
+
+async def test_a_call_recording_goes_on_through_the_conference_and_pauses_there(start, customer, media, stream):
+    counting = {"say": "One two three four five six seven eight nine ten.", "unprompted": True}
+    agent = {"phone": AGENT, "ring_s": 0, "script": [counting] * 4}
+    lab = await start([{"phone": PHONE, "ring_s": 0, "behaviour": "silent"}, agent])
+
+    async def talk(server):
+        await server.say(0.5)
+        await server.mark("said")
+        await server.finished.wait()
+
+    server = media(talk)
+    call = await lab.call(
+        PHONE,
+        Twiml=stream(),
+        Record="true",
+        RecordingChannels="dual",
+        RecordingStatusCallback=customer.url("/recording"),
+    )
+    await server.wait_for("mark")
+    path = f"{root(lab)}/Calls/{call['sid']}"
+    room = conference(record="record-from-start", recordingStatusCallback=customer.url("/room"), beep="false")
+    await lab.post(f"{path}.json", {"Twiml": room}, 200)
+    seat = await until_joined(lab, call["sid"])
+    other = (await invite(lab, AGENT, Beep="false"))["call_sid"]
+    await until_heard(lab, call["sid"], other, sounding_s=0.8)
+    ear = seat.call.line.ear
+    paused_s = ear.clock_s
+    await lab.post(f"{path}/Recordings/Twilio.CURRENT.json", {"Status": "paused", "PauseBehavior": "silence"}, 200)
+    await until(lab, lambda: ear.clock_s > paused_s + 0.8)
+    resumed_s = ear.clock_s
+    await lab.post(f"{path}/Recordings/Twilio.CURRENT.json", {"Status": "in-progress"}, 200)
+    await until(lab, lambda: ear.clock_s > resumed_s + 0.8)
+    await lab.post(f"{path}.json", {"Status": "completed"}, 200)
+    [told] = await customer.wait_for("/recording")
+    said, heard = read((await fetch(lab, told.form["RecordingUrl"] + ".wav"))[1])
+    assert len(heard) / 8000 == pytest.approx(ear.clock_s, abs=0.05), "the whole call, second for second"
+    assert level(said) == 0
+    assert level(heard, 0, 0.7) > 2000, "the agent's tone"
+    assert level(heard, paused_s - 0.6, paused_s - 0.05) > 300, "the human"
+    assert level(heard, paused_s + 0.1, resumed_s - 0.1) == 0, "paused"
+    assert level(heard, resumed_s + 0.1, resumed_s + 0.7) > 300, "the human again"
+    [told] = await customer.wait_for("/room")
+    assert told.form["RecordingSource"] == "Conference"
+    assert told.form["ConferenceSid"].startswith("CF")
+    [mixed] = read((await fetch(lab, told.form["RecordingUrl"] + ".wav"))[1])
+    assert level(mixed) > 300
+    listed = await lab.get(f"{root(lab)}/Conferences/{told.form['ConferenceSid']}/Recordings.json")
+    assert [one["conference_sid"] for one in listed["recordings"]] == [told.form["ConferenceSid"]]

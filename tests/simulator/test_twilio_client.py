@@ -8,6 +8,8 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.rest import Client
 
+from .conference_room import until_joined
+
 TALKER = {"phone": "+14155551111", "name": "Ada", "ring_s": 0.05, "behaviour": "silent"}
 HANGUP = "<Response><Hangup/></Response>"
 FROM = "+14155550100"
@@ -187,3 +189,66 @@ async def test_a_recording_is_started_paused_stopped_listed_and_deleted(start, c
     assert await client.recordings.list_async() == []
     error = await refusal(client.calls(call.sid).recordings.create_async())
     assert (error.status, error.code) == (400, 21220)
+
+
+async def test_a_conference_is_filled_held_listed_and_ended(start, connect, customer):
+    lab = await start([TALKER, {"phone": "+14155552222", "ring_s": 0, "behaviour": "silent"}])
+    client = connect(lab)
+    call = await client.calls.create_async(
+        to=TALKER["phone"], from_=FROM, twiml="<Response><Dial><Conference>a room</Conference></Dial></Response>"
+    )
+    await until_joined(lab, call.sid)
+    agent = await client.conferences("a room").participants.create_async(
+        from_=FROM,
+        to="+14155552222",
+        label="agent",
+        timeout=20,
+        early_media=False,
+        beep="false",
+        end_conference_on_exit=True,
+        start_conference_on_enter=True,
+        wait_url="",
+        status_callback=customer.url("/agent"),
+        status_callback_event=["initiated", "answered", "completed"],
+        conference_status_callback=customer.url("/ignored"),
+        conference_status_callback_event=["join", "leave"],
+        call_reason="a transfer",
+    )
+    assert (agent.status, agent.label, agent.end_conference_on_exit) == ("queued", "agent", True)
+    await until_joined(lab, agent.call_sid)
+    [room] = await client.conferences.list_async(friendly_name="a room", status="in-progress")
+    people = await client.conferences(room.sid).participants.list_async()
+    assert [(one.call_sid, one.status) for one in people] == [(call.sid, "connected"), (agent.call_sid, "connected")]
+    one = client.conferences(room.sid).participants(call.sid)
+    assert (await one.update_async(hold=True, muted=True)).hold is True
+    assert [p.call_sid for p in await client.conferences(room.sid).participants.list_async(hold=True)] == [call.sid]
+    assert (await one.fetch_async()).muted is True
+    assert (await one.update_async(hold=False, muted=False)).hold is False
+    assert await client.conferences(room.sid).participants("agent").delete_async()
+    await lab.until_over(call.sid)
+    ended = await client.conferences(room.sid).fetch_async()
+    assert ended.status == "completed"
+    assert ended.reason_conference_ended == "participant-with-end-conference-on-exit-kicked"
+    assert ended.call_sid_ending_conference == agent.call_sid
+    assert await client.conferences(room.sid).participants.list_async() == []
+    error = await refusal(one.fetch_async())
+    assert (error.status, error.code) == (404, 20404)
+    error = await refusal(client.conferences("CF" + "0" * 32).participants.create_async(from_=FROM, to=TALKER["phone"]))
+    assert (error.status, error.code) == (404, 20404)
+    error = await refusal(client.conferences("a room").participants.create_async(from_=FROM, to="12345"))
+    assert (error.status, error.code) == (400, 21211)
+
+
+async def test_a_number_is_told_what_its_calls_do(start, connect, customer):
+    lab = await start()
+    lab.simulator.account.add_numbers([FROM])
+    client = connect(lab)
+    [number] = await client.incoming_phone_numbers.list_async()
+    url = customer.url("/voice")
+    changed = await client.incoming_phone_numbers(number.sid).update_async(
+        voice_url=url, voice_method="GET", voice_fallback_url=url, status_callback=url, friendly_name="Front desk"
+    )
+    assert (changed.voice_url, changed.voice_method, changed.status_callback) == (url, "GET", url)
+    assert (await client.incoming_phone_numbers(number.sid).fetch_async()).friendly_name == "Front desk"
+    error = await refusal(client.incoming_phone_numbers(number.sid).update_async(voice_url="nowhere"))
+    assert (error.status, error.code) == (400, 21205)

@@ -4,6 +4,7 @@ import pytest
 
 from breeze_buddy.simulator import twiml
 from breeze_buddy.simulator.errors import CallFault
+from breeze_buddy.simulator.join_settings import JoinSettings
 
 VERBS = {
     "<Say>  Hello\n  there </Say>": [twiml.Say("Hello there")],
@@ -24,6 +25,15 @@ VERBS = {
         twiml.StartRecording(1, "both", "/r", "POST", ("completed",))
     ],
     "<Stop><Recording/></Stop>": [twiml.StopRecording()],
+    "<Reject/>": [twiml.Reject()],
+    '<Reject reason="busy"/>': [twiml.Reject("busy")],
+    '<Gather numDigits="1" timeout="3"><Say>Hi</Say></Gather>': [
+        twiml.Gather((twiml.Say("Hi"),), num_digits=1, timeout_s=3.0)
+    ],
+    "<Dial>+14155551111</Dial>": [twiml.Dial(numbers=(twiml.DialledNumber("+14155551111"),))],
+    '<Dial action="/d"><Conference waitUrl="" endConferenceOnExit="true" beep="false">a</Conference></Dial>': [
+        twiml.Dial(JoinSettings("a", wait_url="", end_on_exit=True, beep="false"), action="/d")
+    ],
 }
 
 LONG_PARAMETER = (
@@ -41,6 +51,13 @@ ERRORS = {
     "<Response><Connect><Say>a</Say></Connect></Response>": 12200,
     '<Response><Pause length="long"/></Response>': 12200,
     '<Response><Redirect method="PUT">/a</Redirect></Response>': 12200,
+    "<Response><Dial/></Response>": 12200,
+    "<Response><Dial><Conference/></Dial></Response>": 12200,
+    "<Response><Dial><Sip>a@b</Sip></Dial></Response>": 12200,
+    '<Response><Dial><Conference statusCallbackEvent="dance">a</Conference></Dial></Response>': 12200,
+    '<Response><Reject reason="tired"/></Response>': 12200,
+    '<Response><Gather input="speech"/></Response>': 12200,
+    "<Response><Gather><Hangup/></Gather></Response>": 12200,
     LONG_PARAMETER: 31920,
 }
 

@@ -9,13 +9,15 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from breeze_buddy.domain.campaign import Pool
+
 PREFIX = "/agent/voice/breeze-buddy"
 
 
 class Settings(BaseSettings):
     """Each field is the environment variable of the same name in capitals."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
 
     # Where things are
     database_url: str = Field(
@@ -26,14 +28,26 @@ class Settings(BaseSettings):
     temporal_task_queue: str = "breeze-buddy"
     temporal_retention_days: int = Field(30, ge=1, le=3650, description="how long call history stays in Temporal")
     recordings_url: str = Field("file://recordings", description="fsspec URL: a folder, s3://…, gs://…")
+    recordings_endpoint_url: str | None = Field(None, description="of an S3 service other than Amazon's")
 
     # How the world reaches us
-    recordings_endpoint_url: str | None = Field(None, description="of an S3 service other than Amazon's")
     public_url: str = Field("http://127.0.0.1:8000", description="Twilio sends callbacks here and signs this URL")
     stream_url: str = Field(
         "ws://127.0.0.1:8001" + PREFIX + "/ws/twilio", description="the media server, as Twilio reaches it"
     )
     pod_isolation: bool = Field(False, description="answer at call time through the Smart Router (url=)")
+    router_timeout_s: float = Field(
+        3, gt=0, le=10, description="after so long without an allocation a call gets STREAM_URL"
+    )
+
+    # This media server among others
+    pod_name: str | None = Field(None, max_length=100, description="unset: host:port")
+    pod_stream_url: str | None = Field(None, description="this media server alone, as Twilio reaches it")
+    pod_capacity: int = Field(50, ge=1, le=100_000, description="streams at once")
+    pod_pool: Pool | None = Field(None, description="the pool of campaigns it serves; unset: the general one")
+    drain_timeout_s: float = Field(
+        30, ge=0, le=14_500, description="how long a media server that is told to stop lets calls finish"
+    )
 
     # Twilio
     twilio_account_sid: str = ""
@@ -68,7 +82,7 @@ class Settings(BaseSettings):
     # Times that a simulated stack shortens
     recording_wait_s: float = Field(300, gt=0, description="how long a finished lead waits for its recording")
     conversation_wait_s: float = Field(
-        10, gt=0, description="how long a finished call waits for the media server's report"
+        20, gt=0, description="how long a finished call waits for the media server's report"
     )
     status_check_s: float = Field(60, gt=0, description="silence after the ring time until Twilio is asked")
     lost_request_s: float = Field(

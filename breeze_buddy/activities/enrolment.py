@@ -93,6 +93,7 @@ async def enrol(
         template_id=stored.id,
         number_ids=number_ids,
         pacing=Pacing.model_validate({name: getattr(definition, name) for name in Pacing.model_fields}),
+        pool=definition.pool,
         request_id=definition.request_id,
         workflow_id=workflow_id,
         now=now,

@@ -11,7 +11,7 @@ from breeze_buddy.activities.answer import Answers
 from breeze_buddy.activities.dispatch import Dispatcher
 from breeze_buddy.activities.recording_store import RecordingStore
 from breeze_buddy.activities.signals import Signals
-from breeze_buddy.api.router import SmartRouter
+from breeze_buddy.api.router import StreamRouter
 from breeze_buddy.settings import Settings
 from breeze_buddy.store.database import Database
 from breeze_buddy.telephony.signatures import SignatureCheck
@@ -26,7 +26,7 @@ class Context:
     signals: Signals
     dispatcher: Dispatcher
     answers: Answers
-    router: SmartRouter
+    router: StreamRouter
     recordings: RecordingStore
     signatures: SignatureCheck
 

@@ -122,15 +122,60 @@ def worker(context: typer.Context) -> None:
 
 
 @app.command()
-def media(context: typer.Context) -> None:
+def media(
+    context: typer.Context,
+    drain: Annotated[
+        bool,
+        typer.Option("--drain", help="Start nothing: make the running pod POD_NAME drain, and wait until it is empty."),
+    ] = False,
+) -> None:
     """Serve the calls' audio on MEDIA_HOST:MEDIA_PORT, until it is told to stop.
 
-    Needs the `speech` extra of the package.
+    Needs the `speech` extra of the package. With --drain it waits DRAIN_TIMEOUT_S at most; exit code 1: not empty yet.
     """
     settings = _begin(context)
+    if drain:
+        from breeze_buddy.cli.pods import drain_pod
+        from breeze_buddy.media.registration import pod_of
+
+        _run(drain_pod(settings, pod_of(settings).name, wait_s=settings.drain_timeout_s))
+        return
     from breeze_buddy.cli.media import serve
 
     _run(serve(settings))
+
+
+pods_app = typer.Typer(invoke_without_command=True, help="List the media servers (pods) that take streams.")
+app.add_typer(pods_app, name="pods")
+
+
+@pods_app.callback(invoke_without_command=True)
+def pods(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
+    """List the media servers (pods) that take streams, from the database of DATABASE_URL."""
+    if context.invoked_subcommand is not None:
+        return
+    settings = _begin(context)
+    from breeze_buddy.cli.pods import list_pods
+
+    _run(list_pods(settings, as_json=as_json))
+
+
+@pods_app.command("drain")
+def drain_pod(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The pod's name, as `breeze pods` lists it.")],
+    wait: Annotated[
+        float | None, typer.Option("--wait", min=0, help="Seconds to wait until it is empty; exit code 1: it is not.")
+    ] = None,
+) -> None:
+    """Give a pod no new streams; its calls go on to their end. It takes streams again when it is started anew."""
+    settings = _begin(context)
+    from breeze_buddy.cli.pods import drain_pod
+
+    _run(drain_pod(settings, name, wait_s=wait))
 
 
 @app.command(

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -47,6 +47,9 @@ class Pacing(BaseModel):
     priority: int = Field(0, ge=-100, le=100)
 
 
+Pool = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
+
+
 class CampaignDefinition(Pacing):
     """A campaign as it is created. The template is named or given whole; leads may come with it or later."""
 
@@ -56,6 +59,7 @@ class CampaignDefinition(Pacing):
     template: Template | None = Field(None, description="a whole template; registered, or updated, by its name")
     numbers: tuple[E164, ...] = Field((), description="registered numbers; empty: TWILIO_PHONE_NUMBER")
     leads: tuple[LeadInput, ...] = Field((), max_length=10_000)
+    pool: Pool | None = Field(None, description="media servers that serve it before those of the general pool")
     request_id: str | None = Field(None, min_length=1, max_length=128)
 
     @model_validator(mode="after")
@@ -80,6 +84,7 @@ class Campaign(BaseModel):
     calls_per_second: float | None
     weight: float
     priority: int
+    pool: str | None = None
     workflow_id: str | None
     open_leads: int = Field(description="leads not FINISHED")
     created_at: datetime

@@ -1,7 +1,7 @@
 """The media server: sockets in, sessions out; one process, one event loop, many calls.
 
 `GET /health` answers 200 once the models are loaded, with the number of live streams; 503 before that and
-while the server drains.
+while the server drains. `GET /metrics` tells Prometheus how busy it is.
 """
 
 import asyncio
@@ -26,6 +26,8 @@ from picows import (
 
 from breeze_buddy.media.directory import CallDirectory
 from breeze_buddy.media.engines import Engines
+from breeze_buddy.media.metrics import CONTENT_TYPE, exposition
+from breeze_buddy.media.registration import Registration, Served
 from breeze_buddy.media.session import FAILED, UNSUPPORTED, SessionLimits, StreamSession
 from breeze_buddy.media.ticker import Ticker
 from breeze_buddy.media.twilio import MAX_MESSAGE_BYTES
@@ -37,7 +39,6 @@ STREAM_PATH = f"{PREFIX}/ws/twilio"
 MOST_UNREAD_BYTES = 256 * 1024
 """Outgoing messages that a peer has not read: some fifteen seconds of audio."""
 GOING_AWAY = 1001
-DRAIN_S = 30.0
 
 
 class _Socket(WSListener):
@@ -108,7 +109,10 @@ class _Socket(WSListener):
 
 
 class MediaServer:
-    """Listens on `host` and `port` (0: any free one; see `.port`). `engines` are shared by all streams."""
+    """Listens on `host` and `port` (0: any free one; see `.port`). `engines` are shared by all streams.
+
+    `capacity` is what it is built for; only with `bounded` does it turn more streams away.
+    """
 
     def __init__(
         self,
@@ -118,7 +122,11 @@ class MediaServer:
         host: str = "127.0.0.1",
         port: int = 0,
         limits: SessionLimits | None = None,
+        capacity: int = 50,
+        bounded: bool = False,
     ) -> None:
+        self._capacity = capacity
+        self._bounded = bounded
         self._directory = directory
         self._engines = engines
         self._host = host
@@ -153,10 +161,14 @@ class MediaServer:
             logger_name="breeze",
         )
 
+    def refuse(self) -> None:
+        """Take no new stream; those that are there go on."""
+        self._draining = True
+
     async def stop(self, drain_s: float = 0.0) -> None:
         """Take no new stream, let calls finish for `drain_s`, then close what is left without a report: Twilio
         brings those calls back to be resumed elsewhere."""
-        self._draining = True
+        self.refuse()
         if self._sessions and drain_s > 0:
             log.info("draining: %d streams, at most %s s", len(self._sessions), drain_s)
             await asyncio.wait(tuple(self._sessions), timeout=drain_s)
@@ -200,12 +212,27 @@ class MediaServer:
         path = request.path.partition(b"?")[0].decode("ascii", "replace")
         if path == "/health":
             return self._health()
+        if path == "/metrics":
+            return self._metrics()
         if path != STREAM_PATH:
             return None
         if self._draining:
-            response = WSUpgradeResponse.create_error_response(HTTPStatus.SERVICE_UNAVAILABLE, b"draining\n")
-            return WSUpgradeResponseWithListener(response, None)
+            return self._busy(b"draining\n")
+        if self._bounded and self.streams >= self._capacity:
+            log.warning("a stream was turned away: all %d places are taken", self._capacity)
+            return self._busy(b"full\n")
         return _Socket(self)
+
+    def _busy(self, why: bytes) -> WSUpgradeResponseWithListener:
+        """No stream here: Twilio goes on behind `<Connect>`, and the call comes to another pod."""
+        response = WSUpgradeResponse.create_error_response(HTTPStatus.SERVICE_UNAVAILABLE, why)
+        return WSUpgradeResponseWithListener(response, None)
+
+    def _metrics(self) -> WSUpgradeResponseWithListener:
+        body = exposition(streams=self.streams, capacity=self._capacity, draining=self._draining)
+        return WSUpgradeResponseWithListener(
+            WSUpgradeResponse.create_ok_response(body, {"Content-Type": CONTENT_TYPE}), None
+        )
 
     def _health(self) -> WSUpgradeResponseWithListener:
         status = "draining" if self._draining else "ready"
@@ -218,10 +245,17 @@ class MediaServer:
         return WSUpgradeResponseWithListener(response, None)
 
 
-async def serve(settings: Settings, directory: CallDirectory, *, drain_s: float = DRAIN_S) -> None:
+async def serve(
+    settings: Settings,
+    directory: CallDirectory,
+    *,
+    registration: Registration | None = None,
+    drain_s: float | None = None,
+) -> None:
     """Load the models, serve streams until SIGTERM or SIGINT, then drain. A second signal stops at once.
 
-    Raises EngineUnavailable when speech is not installed, OSError when the port is taken.
+    With `registration` it is a pod of the Smart Router. `drain_s` is DRAIN_TIMEOUT_S unless given.
+    Raises EngineUnavailable when speech is not installed, OSError when the port is taken, Unavailable.
     """
     from breeze_buddy.media.speech import load_engines
 
@@ -230,7 +264,14 @@ async def serve(settings: Settings, directory: CallDirectory, *, drain_s: float 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
     engines = await asyncio.to_thread(load_engines, settings)
-    server = MediaServer(directory=directory, engines=engines, host=settings.media_host, port=settings.media_port)
+    server = MediaServer(
+        directory=directory,
+        engines=engines,
+        host=settings.media_host,
+        port=settings.media_port,
+        capacity=settings.pod_capacity,
+        bounded=settings.pod_isolation,
+    )
     # Speech runs in threads of its own: they give the interpreter back sooner, and pauses of the collector are
     # kept short by leaving out what lives as long as the process.
     sys.setswitchinterval(0.001)
@@ -239,14 +280,29 @@ async def serve(settings: Settings, directory: CallDirectory, *, drain_s: float 
     await server.start()
     log.info("media server listens on %s:%d", settings.media_host, server.port)
     try:
+        if registration is not None:
+            await registration.open(Served(streams=lambda: server.streams, refuse=server.refuse))
         await asked.wait()
         asked.clear()
-        drain = asyncio.create_task(server.stop(drain_s))
+        drain = asyncio.create_task(
+            _drain(server, registration, settings.drain_timeout_s if drain_s is None else drain_s)
+        )
         hurry = asyncio.create_task(asked.wait())
         await asyncio.wait([drain, hurry], return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
-        if not drain.done():
+        if drain.done():
+            await drain
+        else:
             drain.cancel()
             await server.stop()
     finally:
+        if registration is not None:
+            await registration.close()
         engines.close()
+
+
+async def _drain(server: MediaServer, registration: Registration | None, drain_s: float) -> None:
+    """The router knows before the sockets do."""
+    if registration is not None:
+        await registration.drain()
+    await server.stop(drain_s)

@@ -68,6 +68,13 @@ class AlreadyDialled:
 
 
 @dataclass(frozen=True, slots=True)
+class AlreadyRefused:
+    """An earlier run was told that there is no call; the attempt is still to be finished."""
+
+    order: DialOrder
+
+
+@dataclass(frozen=True, slots=True)
 class Unusable:
     """The grant is not to be used (any more), and where the lead stands instead."""
 
@@ -75,7 +82,7 @@ class Unusable:
     reason: str
 
 
-GrantAnswer: TypeAlias = Accepted | Unclear | AlreadyDialled | Unusable
+GrantAnswer: TypeAlias = Accepted | Unclear | AlreadyDialled | AlreadyRefused | Unusable
 
 
 async def accept_grant(tx: Transaction, call_id: str, *, now: datetime) -> GrantAnswer:
@@ -85,10 +92,12 @@ async def accept_grant(tx: Transaction, call_id: str, *, now: datetime) -> Grant
     campaign = await campaign_rows.get(tx, call.campaign_id)
     template = (await template_rows.get(tx, campaign.template_id)).template
     match call.progress:
-        case Progress.DIALLED:
+        case Progress.DIALLED | Progress.ENDED if call.settled_at is None:
             return AlreadyDialled(_order(call, template, call.intended_at))
         case Progress.INTENDED:
             return Unclear(_order(call, template, call.intended_at))
+        case Progress.NOT_CREATED if lead.call_id == call_id and call.settled_at is None:
+            return AlreadyRefused(_order(call, template, call.intended_at))
         case Progress.GRANTED if lead.call_id == call_id and lead.status == LeadStatus.PROCESSING:
             pass
         case _:
@@ -153,6 +162,8 @@ async def record_refused(
 ) -> bool:
     """Twilio has certainly made no call. False when facts say otherwise: then they stand."""
     call = await locked_call(tx, call_id)
+    if call.progress == Progress.NOT_CREATED and call.sid is None:
+        return True  # an earlier run noted it
     if call.progress != Progress.INTENDED or call.sid is not None:
         return False
     await tx.execute(
@@ -285,4 +296,10 @@ async def standing_of(tx: Transaction, lead_id: str) -> Standing:
         outcome=Outcome(lead.outcome) if lead.outcome else None,
         attempts=lead.attempts,
         due_at=lead.due_at,
+        notify=await _has_webhook(tx, lead),
     )
+
+
+async def _has_webhook(tx: Transaction, lead: Row[Any]) -> bool:
+    campaign = await campaign_rows.get(tx, lead.campaign_id)
+    return (await template_rows.get(tx, campaign.template_id)).template.webhook_url is not None

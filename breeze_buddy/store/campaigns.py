@@ -48,6 +48,7 @@ async def create(
     request_id: str | None = None,
     workflow_id: str | None = None,
     standing: bool = False,
+    pool: str | None = None,
 ) -> Campaign:
     """A campaign that has not been started, or a standing one, which always runs.
 
@@ -62,6 +63,7 @@ async def create(
         "standing": standing,
         "workflow_id": workflow_id or campaign_workflow_id(campaign_id),
         "request_id": request_id,
+        "pool": pool,
         "open_leads": 0,
         "total_leads": 0,
         "created_at": now,
@@ -130,9 +132,10 @@ async def set_pacing(tx: Transaction, campaign_id: str, changes: dict[str, Any])
     """Change the named fields of Pacing. Raises NotFound."""
     await get(tx, campaign_id, lock=True)
     allowed = {name: value for name, value in changes.items() if name in Pacing.model_fields}
+    if "calls_per_second" in allowed:
+        allowed["next_dial_at"] = None  # a reservation made at the old rate must not hold up the new one
     if allowed:
-        # A reservation made at the old rate must not hold up the new one.
-        await tx.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(**allowed, next_dial_at=None))
+        await tx.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(**allowed))
     return await get(tx, campaign_id)
 
 
@@ -192,3 +195,17 @@ async def next_due_at(tx: Transaction, campaign_id: str, *, now: datetime) -> da
 async def total_leads(tx: Transaction, campaign_id: str) -> int:
     """How many leads were ever added."""
     return int(await tx.scalar(select(campaigns.c.total_leads).where(campaigns.c.id == campaign_id)) or 0)
+
+
+async def unattended(tx: Transaction, *, limit: int = 50) -> list[Campaign]:
+    """Campaigns whose state asks for their workflow: running without an open lead, or cancelled with some."""
+    over = (campaigns.c.status == CampaignStatus.RUNNING) & (campaigns.c.open_leads == 0)
+    over &= campaigns.c.standing.is_(False) & (campaigns.c.total_leads > 0)
+    cancelled = (campaigns.c.status == CampaignStatus.CANCELLED) & (campaigns.c.open_leads > 0)
+    rows = await tx.execute(_rows().where(over | cancelled).limit(limit))
+    return [await _campaign(tx, row) for row in rows.all()]
+
+
+async def take_over(tx: Transaction, campaign_id: str, workflow_id: str) -> None:
+    """Another workflow runs the campaign from now on."""
+    await tx.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(workflow_id=workflow_id))

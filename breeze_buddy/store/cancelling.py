@@ -4,15 +4,12 @@ from datetime import datetime
 
 from sqlalchemy import insert, select, update
 
-from breeze_buddy.domain.call import Progress
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.outcome import Outcome
 from breeze_buddy.store import leads as lead_rows
 from breeze_buddy.store.attempts import withdraw
 from breeze_buddy.store.database import Transaction
-from breeze_buddy.store.facts import locked_call
-from breeze_buddy.store.numbers import free_line
-from breeze_buddy.store.schema import calls, lead_history, leads
+from breeze_buddy.store.schema import lead_history, leads
 
 
 async def cancel_lead(tx: Transaction, lead_id: str, *, hang_up: bool, now: datetime) -> bool:
@@ -26,7 +23,7 @@ async def cancel_lead(tx: Transaction, lead_id: str, *, hang_up: bool, now: date
     await tx.execute(
         update(leads)
         .where(leads.c.id == lead_id)
-        .values(cancel_requested_at=lead.cancel_requested_at or now, cancel_hang_up=hang_up)
+        .values(cancel_requested_at=lead.cancel_requested_at or now, cancel_hang_up=hang_up or lead.cancel_hang_up)
     )
     return True
 
@@ -46,15 +43,14 @@ async def cancel_campaign_leads(tx: Transaction, campaign_id: str, *, hang_up: b
         # The history is of exactly the rows that were changed: a line may be granted to others meanwhile.
         change = {"status": LeadStatus.FINISHED, "reason": "the campaign was cancelled", "at": now}
         await tx.execute(insert(lead_history), [{"lead_id": lead_id, **change} for lead_id in done])
+    open_leads = (leads.c.campaign_id == campaign_id, leads.c.status != LeadStatus.FINISHED)
     await tx.execute(
         update(leads)
-        .where(
-            leads.c.campaign_id == campaign_id,
-            leads.c.status != LeadStatus.FINISHED,
-            leads.c.cancel_requested_at.is_(None),
-        )
+        .where(*open_leads, leads.c.cancel_requested_at.is_(None))
         .values(cancel_requested_at=now, cancel_hang_up=hang_up)
     )
+    if hang_up:  # who let calls end first may think better of it
+        await tx.execute(update(leads).where(*open_leads).values(cancel_hang_up=True))
     if done:
         await lead_rows.close(tx, campaign_id, len(done))
     return len(done)
@@ -77,16 +73,14 @@ async def asked_to_cancel(
     return [(row.id, row.cancel_hang_up) for row in await tx.execute(query)]
 
 
-async def withdraw_orphan(tx: Transaction, lead_id: str, *, now: datetime, reason: str) -> None:
-    """Finish a cancelled lead that has no workflow (any more), and free the line it may still hold."""
-    call_id = (await lead_rows.row_of(tx, lead_id)).call_id
-    if call_id is not None:
-        # The call before its lead, as every step of an attempt takes them.
-        await locked_call(tx, call_id)
+async def withdraw_orphan(tx: Transaction, lead_id: str, *, now: datetime, reason: str) -> str | None:
+    """Finish a cancelled lead that has no workflow (any more).
+
+    One that holds a line may have a live call: then nothing is changed, and the id of its call is returned, so
+    that a workflow is started for it, which hangs up.
+    """
     lead = await lead_rows.row_of(tx, lead_id, lock=True)
-    if lead.status == LeadStatus.PROCESSING and lead.call_id == call_id:
-        await free_line(tx, call_id)
-        await tx.execute(update(calls).where(calls.c.id == call_id).values(progress=Progress.ENDED, settled_at=now))
-        await lead_rows.move(tx, lead, LeadStatus.FINISHED, now=now, reason=reason, outcome=Outcome.CANCELLED)
-        return
+    if lead.status == LeadStatus.PROCESSING:
+        return str(lead.call_id)
     await withdraw(tx, lead_id, now=now, reason=reason)
+    return None

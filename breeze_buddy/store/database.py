@@ -15,9 +15,10 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 SQLITE_BUSY_MS = 30_000
-# Any constants: the advisory locks on PostgreSQL under which lines are granted, and campaigns are made.
+# Any constants: the advisory locks on PostgreSQL under which lines are granted, campaigns made, pods allocated.
 _DISPATCH_LOCK = 7_242_001
 _ENROLMENT_LOCK = 7_242_003
+_ALLOCATION_LOCK = 7_242_004
 
 Transaction = AsyncConnection
 
@@ -83,6 +84,11 @@ async def serialise_dispatch(tx: Transaction) -> None:
 async def serialise_enrolment(tx: Transaction) -> None:
     """Until this transaction ends no other one makes campaigns: what one does not find, no other one is making."""
     await _serialise(tx, _ENROLMENT_LOCK)
+
+
+async def serialise_allocation(tx: Transaction) -> None:
+    """Until this transaction ends no other one gives calls to pods: nobody gets the place that another one took."""
+    await _serialise(tx, _ALLOCATION_LOCK)
 
 
 async def _serialise(tx: Transaction, key: int) -> None:

@@ -20,3 +20,9 @@ class Conflict(StoreError):
     """The row would collide with another, or its state does not allow this."""
 
     code = "conflict"
+
+
+class Unavailable(StoreError):
+    """The database did not do its work in time, or failed."""
+
+    code = "unavailable"

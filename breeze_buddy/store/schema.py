@@ -173,6 +173,8 @@ Index(
 )
 Index("ix_leads_campaign_id_status", leads.c.campaign_id, leads.c.status)
 Index("ix_leads_created_at_id", leads.c.created_at, leads.c.id)
+_cooling_down = text("status = 'RETRY'")
+Index("ix_leads_retry_due_at", leads.c.due_at, sqlite_where=_cooling_down, postgresql_where=_cooling_down)
 _cancelling = text("cancel_requested_at IS NOT NULL AND status <> 'FINISHED'")
 Index("ix_leads_cancelling", leads.c.cancel_requested_at, sqlite_where=_cancelling, postgresql_where=_cancelling)
 
@@ -229,6 +231,8 @@ calls = Table(
 )
 _unaccepted = text("progress = 'granted'")
 Index("ix_calls_unaccepted", calls.c.granted_at, sqlite_where=_unaccepted, postgresql_where=_unaccepted)
+_unsettled = text("settled_at IS NULL")
+Index("ix_calls_unsettled", calls.c.granted_at, sqlite_where=_unsettled, postgresql_where=_unsettled)
 _live = text("direction = 'outbound' AND progress IN ('granted', 'intended', 'dialled')")
 # The last guard of "never two calls to one person at once".
 Index("uq_calls_live_phone", calls.c.to_phone, unique=True, sqlite_where=_live, postgresql_where=_live)

@@ -32,7 +32,7 @@ def stream(
 
     `url` is `wss://…` without a query (`ws://` serves a stack on one machine). Raises TwimlError.
     """
-    _check_stream_url(url)
+    check_stream_url(url)
     for name, value in parameters.items():
         if len(name) + len(value) >= LONGEST_PARAMETER:
             raise TwimlError(
@@ -87,7 +87,8 @@ def apology(text: str) -> str:
     return _text(response)
 
 
-def _check_stream_url(url: str) -> None:
+def check_stream_url(url: str) -> None:
+    """Raise TwimlError unless Twilio could open a stream to `url`."""
     parts = urlsplit(url)
     if parts.scheme not in ("wss", "ws") or not parts.hostname:
         raise TwimlError(f"{url!r} is not the address of a stream: it starts with wss:// and a host")

@@ -51,7 +51,7 @@ def upgrade() -> None:
         sa.Column("provider", sa.String(length=20), nullable=False),
         sa.Column("channels", sa.Integer(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
-        sa.Column("inbound", sa.JSON(), nullable=True),
+        sa.Column("inbound", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_numbers")),
         sa.UniqueConstraint("phone", name=op.f("uq_numbers_phone")),
@@ -164,6 +164,13 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_leads_created_at_id", ["created_at", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_leads_phone"), ["phone"], unique=False)
+        batch_op.create_index(
+            "ix_leads_retry_due_at",
+            ["due_at"],
+            unique=False,
+            sqlite_where=sa.text("status = 'RETRY'"),
+            postgresql_where=sa.text("status = 'RETRY'"),
+        )
 
     op.create_table(
         "calls",
@@ -207,11 +214,18 @@ def upgrade() -> None:
         sa.UniqueConstraint("sid", name=op.f("uq_calls_sid")),
     )
     with op.batch_alter_table("calls", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_calls_lead_id"), ["lead_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_calls_number_id"), ["number_id"], unique=False)
         batch_op.create_index("ix_calls_from_phone_granted_at", ["from_phone", "granted_at"], unique=False)
         batch_op.create_index("ix_calls_granted_at_id", ["granted_at", "id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_calls_lead_id"), ["lead_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_calls_number_id"), ["number_id"], unique=False)
         batch_op.create_index("ix_calls_to_phone_granted_at", ["to_phone", "granted_at"], unique=False)
+        batch_op.create_index(
+            "ix_calls_unaccepted",
+            ["granted_at"],
+            unique=False,
+            sqlite_where=sa.text("progress = 'granted'"),
+            postgresql_where=sa.text("progress = 'granted'"),
+        )
         batch_op.create_index(
             "ix_calls_unfollowed",
             ["granted_at"],
@@ -220,11 +234,11 @@ def upgrade() -> None:
             postgresql_where=sa.text("direction = 'inbound' AND followed_at IS NULL AND settled_at IS NULL"),
         )
         batch_op.create_index(
-            "ix_calls_unaccepted",
+            "ix_calls_unsettled",
             ["granted_at"],
             unique=False,
-            sqlite_where=sa.text("progress = 'granted'"),
-            postgresql_where=sa.text("progress = 'granted'"),
+            sqlite_where=sa.text("settled_at IS NULL"),
+            postgresql_where=sa.text("settled_at IS NULL"),
         )
         batch_op.create_index(
             "uq_calls_live_phone",
@@ -378,10 +392,22 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("transfer_legs", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_transfer_legs_transfer_id"), ["transfer_id"], unique=False)
+        batch_op.create_index(
+            "uq_transfer_legs_live_phone",
+            ["phone"],
+            unique=True,
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        )
 
 
 def downgrade() -> None:
     with op.batch_alter_table("transfer_legs", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_transfer_legs_live_phone",
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        )
         batch_op.drop_index(batch_op.f("ix_transfer_legs_transfer_id"))
 
     op.drop_table("transfer_legs")
@@ -427,23 +453,33 @@ def downgrade() -> None:
             postgresql_where=sa.text("direction = 'outbound' AND progress IN ('granted', 'intended', 'dialled')"),
         )
         batch_op.drop_index(
-            "ix_calls_unaccepted",
-            sqlite_where=sa.text("progress = 'granted'"),
-            postgresql_where=sa.text("progress = 'granted'"),
+            "ix_calls_unsettled",
+            sqlite_where=sa.text("settled_at IS NULL"),
+            postgresql_where=sa.text("settled_at IS NULL"),
         )
         batch_op.drop_index(
             "ix_calls_unfollowed",
             sqlite_where=sa.text("direction = 'inbound' AND followed_at IS NULL AND settled_at IS NULL"),
             postgresql_where=sa.text("direction = 'inbound' AND followed_at IS NULL AND settled_at IS NULL"),
         )
+        batch_op.drop_index(
+            "ix_calls_unaccepted",
+            sqlite_where=sa.text("progress = 'granted'"),
+            postgresql_where=sa.text("progress = 'granted'"),
+        )
         batch_op.drop_index("ix_calls_to_phone_granted_at")
-        batch_op.drop_index("ix_calls_granted_at_id")
-        batch_op.drop_index("ix_calls_from_phone_granted_at")
         batch_op.drop_index(batch_op.f("ix_calls_number_id"))
         batch_op.drop_index(batch_op.f("ix_calls_lead_id"))
+        batch_op.drop_index("ix_calls_granted_at_id")
+        batch_op.drop_index("ix_calls_from_phone_granted_at")
 
     op.drop_table("calls")
     with op.batch_alter_table("leads", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_leads_retry_due_at",
+            sqlite_where=sa.text("status = 'RETRY'"),
+            postgresql_where=sa.text("status = 'RETRY'"),
+        )
         batch_op.drop_index(batch_op.f("ix_leads_phone"))
         batch_op.drop_index("ix_leads_created_at_id")
         batch_op.drop_index(

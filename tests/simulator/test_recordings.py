@@ -171,7 +171,12 @@ async def test_a_call_recording_goes_on_through_the_conference_and_pauses_there(
     )
     await server.wait_for("mark")
     path = f"{root(lab)}/Calls/{call['sid']}"
-    room = conference(record="record-from-start", recordingStatusCallback=customer.url("/room"), beep="false")
+    room = conference(
+        record="record-from-start",
+        recordingStatusCallback=customer.url("/room"),
+        beep="false",
+        endConferenceOnExit="true",
+    )
     await lab.post(f"{path}.json", {"Twiml": room}, 200)
     seat = await until_joined(lab, call["sid"])
     other = (await invite(lab, AGENT, Beep="false"))["call_sid"]

@@ -48,7 +48,7 @@ $(READY): constraints.txt pyproject.toml
 
 # Workflow histories for the replay tests: only for a change that is meant to break running workflows.
 histories: $(READY)
-	SAVE_HISTORIES=1 $(BIN)/python -m pytest tests/workflows/test_lead_life.py
+	SAVE_HISTORIES=1 $(BIN)/python -m pytest tests/workflows/test_lead_life.py tests/workflows/test_inbound.py
 
 lock:
 	uv pip compile --quiet --universal --generate-hashes --no-header --extra dev --python-version 3.11 \

@@ -249,6 +249,7 @@ class CallLog:
         self.max_live_by_caller: dict[str, int] = {}
         self.max_live_by_number: dict[str, int] = {}
         self.creates_by_callee: Counter[str] = Counter()
+        self.arrivals_by_caller: Counter[str] = Counter()
         self._live_by_callee: dict[str, int] = {}
         self._live_by_caller: dict[str, int] = {}
         self._live_by_number: dict[str, int] = {}

@@ -156,6 +156,12 @@ class Conference:
         self.rewire()
         return True
 
+    def withdraw(self, seat: Seat) -> None:
+        """Somebody who was dialled goes elsewhere, for this has ended."""
+        self.invited.remove(seat)
+        self.roster.remove(seat)
+        self._note()
+
     def add_failed(self, seat: Seat) -> None:
         """Somebody who was dialled does not come."""
         if seat not in self.invited:

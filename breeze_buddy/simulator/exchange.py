@@ -80,7 +80,11 @@ class Exchange:
     def invite(
         self, request: CallRequest, settings: JoinSettings, conference: Conference | None
     ) -> tuple[Conference, Seat]:
-        """Dial somebody into a conference; without one, into the live one of that name, or a new one."""
+        """Dial somebody into a conference; without one, into the live one of that name, or a new one.
+
+        When that has ended before they answer, who was dialled by its name comes into a new one; who was dialled by
+        its SID is hung up on.
+        """
         bound = conference is not None
         room = conference or self.conferences.at(settings)
         seats: list[Seat] = []
@@ -88,6 +92,8 @@ class Exchange:
         async def answered(program: Program) -> None:
             [seat] = seats
             there = room if room.is_live or bound else self.conferences.at(settings)
+            if there is not room:
+                room.withdraw(seat)
             if there.is_live:
                 await program.dialling.sit(seat, there)
 

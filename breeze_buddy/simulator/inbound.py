@@ -1,15 +1,14 @@
 """People who call us: one arrival rings at a number of the account, whose instructions answer or reject it."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pydantic import Field
 
 from breeze_buddy.simulator.account import Account, Number
-from breeze_buddy.simulator.calls import Call, CallRequest
+from breeze_buddy.simulator.calls import Call, CallLog, CallRequest
 from breeze_buddy.simulator.dates import now_s
 from breeze_buddy.simulator.people import Behaviour, Directory, Strict
 from breeze_buddy.simulator.program import Document, Program, Studio
@@ -41,6 +40,7 @@ class Switchboard(Protocol):
     account: Account
     directory: Directory
     studio: Studio
+    calls: CallLog
 
     async def clips_of(self, behaviour: Behaviour, phone: str) -> dict[str, bytes]:
         """What somebody may have to say, rendered in the voice of that phone."""
@@ -101,20 +101,20 @@ class Arrival:
 
 @dataclass
 class Arrivals:
-    """Makes the calls of those who call us; remembers how often each has."""
+    """Makes the calls of those who call us."""
 
     exchange: Switchboard
-    seen: Counter[str] = field(default_factory=Counter)
 
     def of(self, request: InboundRequest, number: Number) -> list[Arrival]:
         """The calls of a request, in the order in which they will ring."""
         made: list[Arrival] = []
+        seen = self.exchange.calls.arrivals_by_caller
         for place in range(request.count):
             caller = f"+{int(request.caller[1:]) + place}"
             person = self.exchange.directory.at(caller)
-            self.seen[caller] += 1
-            behaviour = request.behaviour or person.behaviour_for(self.seen[caller])
-            call = Call(self.exchange.account.sid, call_request(number, caller), self.seen[caller], number.sid)
+            seen[caller] += 1
+            behaviour = request.behaviour or person.behaviour_for(seen[caller])
+            call = Call(self.exchange.account.sid, call_request(number, caller), seen[caller], number.sid)
             call.person, call.behaviour = person.name, behaviour.behaviour
             delay_s = request.spread_s * place / request.count
             call.created_s += delay_s

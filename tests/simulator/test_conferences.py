@@ -146,10 +146,11 @@ async def test_held_muted_and_coaching_participants_are_heard_by_whom_they_shoul
     ]
 
 
-async def test_talk_is_mixed_and_everyone_hears_the_others_but_not_themselves(start, customer, media, stream):
+async def test_talk_is_mixed_and_everyone_hears_the_others_but_not_themselves(start, customer):
     talker = {"ring_s": 0, "script": [{"say": "One two three four five six seven.", "unprompted": True}] * 3}
     lab = await start([{"phone": CUSTOMER} | SILENT, {"phone": AGENT} | talker, {"phone": THIRD} | talker])
-    call = (await lab.call(CUSTOMER, Twiml=conference(beep="false")))["sid"]
+    document = conference(beep="false", statusCallback=customer.url("/spoke"), statusCallbackEvent="speaker")
+    call = (await lab.call(CUSTOMER, Twiml=document))["sid"]
     await until_joined(lab, call)
     others = [(await invite(lab, phone, Beep="false"))["call_sid"] for phone in (AGENT, THIRD)]
     await until_heard(lab, call, *others, sounding_s=1.0)
@@ -157,6 +158,9 @@ async def test_talk_is_mixed_and_everyone_hears_the_others_but_not_themselves(st
         heard = await hear(lab, sid)
         assert sid not in {source for interval in heard["audible"] for source in interval["sources"]}
     assert (await hear(lab, call))["spoke"] == []
+    spoke = await customer.wait_for("/spoke", 2)
+    assert {request.form["CallSid"] for request in spoke} == set(others)
+    assert set(events(spoke)) <= {"participant-speech-start", "participant-speech-stop"}
 
 
 async def test_an_announcement_a_beep_and_music_from_a_url_are_heard(start, customer):
@@ -330,3 +334,47 @@ async def test_a_call_cannot_be_moved_while_updates_fail(start):
     assert await lab.get("/simulator/conferences") == []
     await lab.post(path, {"Twiml": conference()}, 200)
     await until_joined(lab, call["sid"])
+
+
+async def test_an_agent_who_is_still_rung_after_the_end_sits_alone_in_a_new_conference(start):
+    lab = await start([{"phone": CUSTOMER} | SILENT, {"phone": AGENT} | SILENT | {"ring_s": 0.4}])
+    call = await lab.call(CUSTOMER, Twiml=conference(endConferenceOnExit="true"))
+    await until_joined(lab, call["sid"])
+    agent = (await invite(lab, AGENT))["call_sid"]
+    await lab.post(f"{root(lab)}/Calls/{call['sid']}.json", {"Status": "completed"}, 200)
+    await until_joined(lab, agent)
+    await until_heard(lab, agent, "music")
+    await lab.post(f"{root(lab)}/Calls/{agent}.json", {"Status": "completed"}, 200)
+    await lab.until_over(agent)
+    await until(lab, lambda: not any(room.is_live for room in lab.simulator.exchange.conferences.by_sid.values()))
+    first, second = await lab.get("/simulator/conferences?name=room")
+    assert first["reason_ended"] == "participant-with-end-conference-on-exit-left"
+    assert [seat["call_sid"] for seat in first["participants"]] == [call["sid"]]
+    [alone] = second["alone"]
+    assert alone["call_sid"] == agent
+    assert alone["seconds"] >= 0.2
+    assert second["reason_ended"] == "last-participant-left"
+    [mine] = (await hear(lab, agent))["alone"]
+    assert mine["end_s"] - mine["start_s"] == pytest.approx(alone["seconds"], abs=0.01)
+
+
+async def test_an_agent_dialled_by_the_sid_of_an_ended_conference_is_hung_up_on(start):
+    lab = await start([{"phone": CUSTOMER} | SILENT, {"phone": AGENT} | SILENT | {"ring_s": 0.4}])
+    call = await lab.call(CUSTOMER, Twiml=conference())
+    await until_joined(lab, call["sid"])
+    [room] = await lab.get("/simulator/conferences")
+    agent = (await invite(lab, AGENT, name=room["sid"]))["call_sid"]
+    await lab.post(f"{root(lab)}/Conferences/{room['sid']}.json", {"Status": "completed"}, 200)
+    assert (await lab.until_over(agent))["status"] == "completed"
+    assert len(await lab.get("/simulator/conferences")) == 1
+    await invite(lab, AGENT, name=room["sid"], status=400)
+
+
+async def test_a_voicemail_at_the_agents_end_is_detected_while_it_talks_into_the_conference(start, customer):
+    lab = await start([{"phone": CUSTOMER} | SILENT, {"phone": AGENT, "ring_s": 0, "behaviour": "voicemail"}])
+    call = await lab.call(CUSTOMER, Twiml=conference())
+    await until_joined(lab, call["sid"])
+    agent = (await invite(lab, AGENT, MachineDetection="Enable", AmdStatusCallback=customer.url("/amd")))["call_sid"]
+    await until_heard(lab, call["sid"], agent)
+    [told] = await customer.wait_for("/amd")
+    assert (told.form["CallSid"], told.form["AnsweredBy"]) == (agent, "machine_start")

@@ -1,7 +1,7 @@
 """How the rest of the platform reaches workflows: by signals, through one Temporal client."""
 
+import asyncio
 import logging
-from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client
@@ -20,7 +20,9 @@ from breeze_buddy.store.backlog import Granted
 
 logger = logging.getLogger(__name__)
 
-_RPC_TIMEOUT = timedelta(seconds=5)
+# For all tries of the client together: Twilio, who waits for some of these, gives up after 15 seconds.
+_LIMIT_S = 5.0
+_SILENT = f"no answer within {_LIMIT_S:g} s"
 
 CAMPAIGN_ID = SearchAttributeKey.for_keyword(messages.CAMPAIGN_ID)
 LEAD_STATUS = SearchAttributeKey.for_keyword(messages.LEAD_STATUS)
@@ -104,7 +106,10 @@ class Signals:
         """False when no such workflow runs."""
         handle = self._client.get_workflow_handle(workflow_id)
         try:
-            await handle.signal(signal, *([payload] if payload is not None else []), rpc_timeout=_RPC_TIMEOUT)
+            async with asyncio.timeout(_LIMIT_S):
+                await handle.signal(signal, *([payload] if payload is not None else []))
+        except TimeoutError as error:
+            raise Unreachable(f"Temporal did not take signal {signal} for {workflow_id}: {_SILENT}") from error
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return False
@@ -123,18 +128,20 @@ class Signals:
     ) -> None:
         name, payload = signal or (None, None)
         try:
-            await self._client.start_workflow(
-                workflow,
-                argument,
-                id=workflow_id,
-                task_queue=self._task_queue,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                start_signal=name,
-                start_signal_args=[payload] if payload is not None else [],
-                search_attributes=attributes,
-                static_summary=summary,
-                rpc_timeout=_RPC_TIMEOUT,
-            )
+            async with asyncio.timeout(_LIMIT_S):
+                await self._client.start_workflow(
+                    workflow,
+                    argument,
+                    id=workflow_id,
+                    task_queue=self._task_queue,
+                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    start_signal=name,
+                    start_signal_args=[payload] if payload is not None else [],
+                    search_attributes=attributes,
+                    static_summary=summary,
+                )
+        except TimeoutError as error:
+            raise Unreachable(f"Temporal did not start {workflow_id}: {_SILENT}") from error
         except RPCError as error:
             raise Unreachable(f"Temporal did not start {workflow_id}: {error.message}") from error

@@ -20,6 +20,7 @@ async def block(context: AContext, caller: BlockedCaller) -> StoredBlock:
 
 @router.get("")
 async def list_all(context: AContext) -> list[StoredBlock]:
+    """All callers who are not answered."""
     async with context.database.read() as tx:
         return await blocked_callers.listed(tx)
 

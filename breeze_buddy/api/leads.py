@@ -101,6 +101,7 @@ async def list_all(
 
 @router.get("/{lead_id}")
 async def read(context: AContext, lead_id: str) -> LeadView:
+    """One lead, with every status it has had and all its calls."""
     async with context.database.read() as tx:
         lead = await leads.get(tx, lead_id)
         history = await leads.history(tx, lead_id)

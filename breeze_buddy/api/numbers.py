@@ -37,12 +37,14 @@ async def create(context: AContext, number: NumberInput) -> Number:
 
 @router.get("")
 async def list_all(context: AContext) -> list[Number]:
+    """All registered numbers."""
     async with context.database.read() as tx:
         return await numbers.listed(tx)
 
 
 @router.get("/{number_id}")
 async def read(context: AContext, number_id: str) -> Number:
+    """One number."""
     async with context.database.read() as tx:
         return await numbers.get(tx, number_id)
 

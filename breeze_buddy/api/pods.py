@@ -18,6 +18,7 @@ async def list_all(context: AContext) -> list[Pod]:
 
 @router.get("/{name}")
 async def read(context: AContext, name: str) -> Pod:
+    """One pod."""
     async with context.database.read() as tx:
         return await pods.get(tx, name, now=context.database.now())
 

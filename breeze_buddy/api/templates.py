@@ -25,6 +25,7 @@ async def list_all(context: AContext, name: str | None = None) -> list[StoredTem
 
 @router.get("/{template_id}")
 async def read(context: AContext, template_id: str) -> StoredTemplate:
+    """One template."""
     async with context.database.read() as tx:
         return await templates.get(tx, template_id)
 

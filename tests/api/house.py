@@ -144,7 +144,10 @@ class House:
 
     async def signals_of(self, lead_id: str) -> list[str]:
         """The names of the signals that a lead's workflow got, in order."""
-        handle = self.temporal.get_workflow_handle(lead_workflow_id(lead_id))
+        return await self.signals_of_workflow(lead_workflow_id(lead_id))
+
+    async def signals_of_workflow(self, workflow_id: str) -> list[str]:
+        handle = self.temporal.get_workflow_handle(workflow_id)
         return [
             event.workflow_execution_signaled_event_attributes.signal_name
             async for event in handle.fetch_history_events()

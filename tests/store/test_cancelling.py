@@ -115,25 +115,32 @@ async def test_a_cancelled_campaign_finishes_untouched_leads_and_asks_for_the_ot
     assert await stage.everything() == before
 
 
-@pytest.mark.parametrize("dialled", [False, True])
-async def test_a_cancelled_lead_whose_workflow_is_gone_gives_its_line_back(stage: Stage, dialled: bool) -> None:
+async def orphan(stage: Stage, lead_id: str) -> str | None:
+    async with stage.database.write() as tx:
+        return await cancelling.withdraw_orphan(tx, lead_id, now=stage.now, reason="cancelled")
+
+
+async def test_a_cancelled_lead_without_a_workflow_is_finished(stage: Stage) -> None:
     await stage.number()
-    campaign = await stage.campaign()
-    lead_id = await stage.lead(campaign)
-    grant = await stage.grant_one()
-    if dialled:
-        await stage.dial(grant.call_id)
+    lead_id = await stage.lead(await stage.campaign(template=a_template(retry={"cooldown": 600})))
+    await stage.attempt(CallStatus.BUSY)
     await stage.cancel(lead_id)
     for _ in range(2):
-        async with stage.database.write() as tx:
-            await cancelling.withdraw_orphan(tx, lead_id, now=stage.now, reason="cancelled")
+        assert await orphan(stage, lead_id) is None
+        assert (await stage.read_lead(lead_id)).outcome is Outcome.CANCELLED
         await stage.check()
-    lead = await stage.read_lead(lead_id)
-    assert (lead.status, lead.outcome) == (LeadStatus.FINISHED, Outcome.CANCELLED)
-    assert await stage.leased() == 0
-    # Should the grant be delivered after all, it is refused.
-    if not dialled:
-        assert isinstance(await stage.accept(grant.call_id), attempts.Unusable)
+
+
+async def test_a_call_that_may_be_live_is_not_forgotten_with_its_workflow(stage: Stage) -> None:
+    await stage.number()
+    lead_id = await stage.lead(await stage.campaign())
+    grant = await stage.grant_one()
+    await stage.dial(grant.call_id)
+    await stage.cancel(lead_id)
+    before = await stage.everything()
+    # The line stays with the call, and whoever asked is told which call has to be hung up first.
+    assert await orphan(stage, lead_id) == grant.call_id
+    assert await stage.everything() == before
 
 
 async def test_progress_counts_what_is_there(stage: Stage) -> None:

@@ -9,8 +9,10 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /source
 COPY pyproject.toml constraints.txt ./
 COPY deploy/select_requirements.py deploy/
+# Extras of both images beyond what they need anyway, such as S3's client (docs/recordings.md).
+ARG EXTRAS=
 RUN python -m venv /opt/breeze \
-    && python deploy/select_requirements.py > /tmp/core.txt \
+    && python deploy/select_requirements.py ${EXTRAS} > /tmp/core.txt \
     && /opt/breeze/bin/pip install --require-hashes -r /tmp/core.txt \
     && python deploy/select_requirements.py --only hatchling > /tmp/build.txt \
     && pip install --require-hashes -r /tmp/build.txt

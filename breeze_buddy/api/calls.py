@@ -62,7 +62,7 @@ def shown(call: CallView) -> CallAnswer:
 class CallPage(BaseModel):
     """`next` is what `after` of the next page is; None on the last one."""
 
-    items: list[CallView]
+    items: list[CallAnswer]
     next: str | None
 
 
@@ -77,7 +77,7 @@ async def list_all(
     """Calls in the order in which they began, those to us and those from us; `phone` is either side's."""
     async with context.database.read() as tx:
         found = await overview.listed(tx, direction=direction, phone=phone, after=after, limit=limit)
-    return CallPage(items=found, next=found[-1].id if len(found) == limit else None)
+    return CallPage(items=[shown(call) for call in found], next=found[-1].id if len(found) == limit else None)
 
 
 @router.get("/{call_id}")

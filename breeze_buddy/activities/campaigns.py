@@ -14,10 +14,11 @@ from breeze_buddy.activities.dispatch import Dispatcher
 from breeze_buddy.activities.enrolment import enrol
 from breeze_buddy.activities.signals import Signals
 from breeze_buddy.domain import messages
-from breeze_buddy.domain.campaign import CampaignProgress, CampaignStatus
+from breeze_buddy.domain.campaign import Campaign, CampaignProgress, CampaignStatus, Pacing
 from breeze_buddy.domain.errors import DomainError, IllegalTransition
+from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.messages import CampaignStart, CancelRequest, Enrolled, PrimeResult
-from breeze_buddy.store import campaigns, cancelling, leads
+from breeze_buddy.store import backlog, campaigns, cancelling, leads
 from breeze_buddy.store.database import Database
 from breeze_buddy.store.errors import StoreError
 
@@ -43,7 +44,7 @@ class PacingWanted:
     """Fields of Pacing to change in a running campaign."""
 
     campaign_id: str
-    changes: dict[str, float | None]
+    changes: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class CampaignActivities:
         `given` is the workflow's input as it came, so that a malformed one fails the workflow with a sentence.
         """
         info = activity.info()
+        workflow_id = str(info.workflow_id)
         now = self._database.now()
         try:
             start = CampaignStart.model_validate(given)
@@ -78,12 +80,12 @@ class CampaignActivities:
                 definition = start.definition()
                 if definition is not None:
                     # A second run of this activity finds what the first one wrote.
-                    request_id = definition.request_id or f"{info.workflow_id}/{info.workflow_run_id}"
+                    request_id = definition.request_id or f"{workflow_id}/{info.workflow_run_id}"
                     made = await enrol(
                         tx,
                         definition.model_copy(update={"request_id": request_id}),
                         default_number=self._default_number,
-                        workflow_id=info.workflow_id,
+                        workflow_id=workflow_id,
                         now=now,
                     )
                     if made.refused:
@@ -93,6 +95,8 @@ class CampaignActivities:
                         )
                     campaign_id = made.campaign.id
                 campaign = await campaigns.get(tx, str(campaign_id))
+            await self._take_over(campaign, workflow_id)
+            async with self._database.write() as tx:
                 if campaign.status is CampaignStatus.CREATED:
                     campaign = await campaigns.set_status(tx, campaign.id, CampaignStatus.RUNNING, now=now)
         except (DomainError, StoreError) as error:
@@ -103,9 +107,20 @@ class CampaignActivities:
             raise ApplicationError(reasons, type=INVALID_DEFINITION, non_retryable=True) from None
         return Enrolled(campaign_id=campaign.id, name=campaign.name, template_name=campaign.template_name)
 
+    async def _take_over(self, campaign: Campaign, workflow_id: str) -> None:
+        """Signals of the campaign go to this workflow. Raises DomainError while another one runs it."""
+        if campaign.workflow_id == workflow_id:
+            return
+        if campaign.workflow_id is not None and await self._signals.is_running(campaign.workflow_id):
+            raise DomainError(f"campaign {campaign.id} is run by the workflow {campaign.workflow_id}: signal that one")
+        async with self._database.write() as tx:
+            await campaigns.take_over(tx, campaign.id, workflow_id)
+
     @activity.defn
     async def prime_campaign(self, campaign_id: str) -> PrimeResult:
         """Give free lines to due leads, and say how the campaign stands."""
+        # One time for both: a lead that becomes due between granting and reading is then still to come.
+        before = self._database.now()
         granted = await self._dispatcher.dispatch(campaign_id)
         now = self._database.now()
         async with self._database.read() as tx:
@@ -115,7 +130,7 @@ class CampaignActivities:
                 granted=granted,
                 open_leads=campaign.open_leads,
                 standing=campaign.standing,
-                next_due_at=await campaigns.next_due_at(tx, campaign_id, now=now),
+                next_due_at=await campaigns.next_due_at(tx, campaign_id, now=before),
             )
 
     @activity.defn
@@ -152,9 +167,15 @@ class CampaignActivities:
 
     @activity.defn
     async def update_campaign_pacing(self, wanted: PacingWanted) -> None:
-        """Change concurrency, rate, weight or priority while the campaign runs."""
+        """Change concurrency, rate, weight or priority while the campaign runs; what is no pacing changes nothing."""
+        try:
+            pacing = Pacing.model_validate(wanted.changes)
+        except ValidationError as error:
+            reasons = "; ".join(_reason(problem) for problem in error.errors(include_url=False))
+            activity.logger.error("the new pacing of campaign %s was refused: %s", wanted.campaign_id, reasons)
+            return
         async with self._database.write() as tx:
-            await campaigns.set_pacing(tx, wanted.campaign_id, dict(wanted.changes))
+            await campaigns.set_pacing(tx, wanted.campaign_id, pacing.model_dump(exclude_unset=True))
 
     @activity.defn
     async def cancel_campaign(self, wanted: Cancelling) -> CampaignProgress:
@@ -187,10 +208,19 @@ class CampaignActivities:
 
 
 async def tell_cancelled(database: Database, signals: Signals, lead_id: str, *, hang_up: bool, reason: str) -> None:
-    """Signal a lead's workflow that it is cancelled; without a workflow, finish the lead here."""
-    if await signals.to_lead(lead_id, messages.CANCEL, CancelRequest(hang_up=hang_up, reason=reason)):
+    """Signal a lead's workflow that it is cancelled.
+
+    Without a workflow the lead is finished here; if it may have a live call, a workflow is started that hangs up.
+    """
+    request = CancelRequest(hang_up=hang_up, reason=reason)
+    if await signals.to_lead(lead_id, messages.CANCEL, request):
         return
     async with database.write() as tx:
-        await cancelling.withdraw_orphan(tx, lead_id, now=database.now(), reason=reason)
+        call_id = await cancelling.withdraw_orphan(tx, lead_id, now=database.now(), reason=reason)
+        again = await backlog.grant_of(tx, call_id) if call_id is not None else []
         lead = await leads.get(tx, lead_id)
-    await tell_campaign(database, signals, lead.campaign_id)
+    for granted in again:
+        await signals.grant(granted)
+        await signals.to_lead(lead_id, messages.CANCEL, request)
+    if lead.status is LeadStatus.FINISHED:
+        await tell_campaign(database, signals, lead.campaign_id)

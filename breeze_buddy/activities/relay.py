@@ -1,18 +1,23 @@
 """The relay: sends again what a process committed and could not deliver before it stopped.
 
 It looks at partial indexes that are empty in health: grants not accepted, inbound calls not followed, callbacks
-not delivered, transfers not taken up, leads asked to cancel. What it sends twice is recognised by its receiver.
+not delivered, transfers not taken up, leads asked to cancel. Once a minute it also looks for what nobody would
+wake: leads that lost their workflow, campaigns whose end was not heard, due leads beside free lines. What it
+sends twice is recognised by its receiver.
 """
 
 import asyncio
 import logging
-from datetime import timedelta
+from collections.abc import Awaitable
+from datetime import datetime, timedelta
 
 from breeze_buddy.activities.campaigns import tell_cancelled
 from breeze_buddy.activities.dispatch import Dispatcher
 from breeze_buddy.activities.signals import Signals, Unreachable
-from breeze_buddy.domain.messages import TRANSFER_REQUESTED
-from breeze_buddy.store import backlog, callbacks, cancelling, inbound, transfers
+from breeze_buddy.domain.campaign import Campaign, CampaignStatus
+from breeze_buddy.domain.messages import CANCEL, LEADS_FINISHED, TRANSFER_REQUESTED
+from breeze_buddy.store import backlog, callbacks, campaigns, cancelling, inbound, transfers
+from breeze_buddy.store.backlog import Granted
 from breeze_buddy.store.callbacks import Delivery
 from breeze_buddy.store.database import Database
 
@@ -20,7 +25,12 @@ logger = logging.getLogger(__name__)
 
 _EVERY_S = 2.0
 _PATIENCE = timedelta(seconds=5)
+_LONGEST_PAUSE = timedelta(minutes=5)
 _CANCEL_PATIENCE = timedelta(seconds=30)
+
+_SWEEP_EVERY_S = 60.0
+_OVERDUE = timedelta(minutes=5)
+_LONG_CALL = timedelta(minutes=30)
 
 
 async def deliver(database: Database, signals: Signals, delivery: Delivery) -> None:
@@ -38,23 +48,27 @@ class Relay:
         self._database = database
         self._dispatcher = dispatcher
         self._signals = signals
+        self._pauses: dict[str, tuple[datetime, timedelta]] = {}
 
     async def run(self) -> None:
         """Until cancelled. A pass that fails is logged and made again."""
+        loop = asyncio.get_running_loop()
+        next_sweep_s = loop.time() + _SWEEP_EVERY_S
         while True:
             await asyncio.sleep(_EVERY_S)
             try:
                 sent = await self.pass_once()
-            except Unreachable as error:
-                logger.warning("the relay could not deliver and tries again: %s", error)
-            except Exception:
+                if loop.time() >= next_sweep_s:
+                    next_sweep_s = loop.time() + _SWEEP_EVERY_S
+                    sent += await self.sweep()
+            except Exception:  # the top of this task: it outlives a database that is away
                 logger.exception("the relay failed and tries again")
             else:
                 if sent:
                     logger.info("the relay delivered %d again", sent)
 
     async def pass_once(self) -> int:
-        """Deliver what is due; returns how much."""
+        """Deliver what is due; returns how much got through."""
         now = self._database.now()
         async with self._database.read() as tx:
             grants = await backlog.unaccepted_grants(tx, older_than=now - _PATIENCE)
@@ -62,13 +76,63 @@ class Relay:
             waiting = await callbacks.undelivered(tx, older_than=now - _PATIENCE)
             unheard = await transfers.waiting_for_a_workflow(tx, older_than=now - _PATIENCE)
             leads = await cancelling.asked_to_cancel(tx, older_than=now - _CANCEL_PATIENCE)
-        await self._dispatcher.send(grants)
+        again = self._due_again(grants, now)
+        await self._dispatcher.send(again)
+        sent = len(again)
         for start in unfollowed:
-            await self._signals.follow_inbound(start)
+            sent += await self._try(self._signals.follow_inbound(start))
         for delivery in waiting:
-            await deliver(self._database, self._signals, delivery)
+            sent += await self._try(deliver(self._database, self._signals, delivery))
         for requested in unheard:
-            await self._signals.to_workflow(requested.workflow_id, TRANSFER_REQUESTED, requested.start)
+            signal = self._signals.to_workflow(requested.workflow_id, TRANSFER_REQUESTED, requested.start)
+            sent += await self._try(signal)
         for lead_id, hang_up in leads:
-            await tell_cancelled(self._database, self._signals, lead_id, hang_up=hang_up, reason="cancelled by request")
-        return len(grants) + len(unfollowed) + len(waiting) + len(unheard) + len(leads)
+            reason = "cancelled by request"
+            telling = tell_cancelled(self._database, self._signals, lead_id, hang_up=hang_up, reason=reason)
+            sent += await self._try(telling)
+        return sent
+
+    async def sweep(self) -> int:
+        """Wake what nobody else would; returns how much there was. Nothing in a healthy run."""
+        now = self._database.now()
+        async with self._database.read() as tx:
+            stuck = await backlog.grants_of_stuck_leads(tx, overdue_since=now - _OVERDUE, on_since=now - _LONG_CALL)
+            unattended = await campaigns.unattended(tx)
+        await self._dispatcher.send(self._due_again(stuck, now))
+        for campaign in unattended:
+            await self._try(self._wake(campaign))
+        return len(unattended) + await self._dispatcher.dispatch()
+
+    async def _wake(self, campaign: Campaign) -> None:
+        cancelled = campaign.status is CampaignStatus.CANCELLED
+        await self._signals.start_campaign(
+            campaign.id,
+            campaign.workflow_id or "",
+            name=campaign.name,
+            template_name=campaign.template_name,
+            signal=CANCEL if cancelled else LEADS_FINISHED,
+        )
+
+    async def _try(self, sending: Awaitable[object]) -> int:
+        """One failure does not keep the rest from being delivered."""
+        try:
+            await sending
+        except Unreachable as error:
+            logger.warning("the relay could not deliver and tries again: %s", error)
+            return 0
+        return 1
+
+    def _due_again(self, grants: list[Granted], now: datetime) -> list[Granted]:
+        """Those to be sent now: a grant that stays unaccepted is sent less and less often."""
+        known = {granted.grant.call_id for granted in grants}
+        forgotten = [c for c, (at, _) in self._pauses.items() if c not in known and at < now - _LONGEST_PAUSE]
+        for call_id in forgotten:
+            del self._pauses[call_id]
+        due = []
+        for granted in grants:
+            call_id = granted.grant.call_id
+            at, pause = self._pauses.get(call_id, (now, _PATIENCE))
+            if at <= now:
+                due.append(granted)
+                self._pauses[call_id] = (now + pause, min(pause * 2, _LONGEST_PAUSE))
+        return due

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+from datetime import timedelta
 from typing import Any
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import (
     SearchAttributeKey,
     SearchAttributePair,
@@ -20,6 +21,7 @@ from breeze_buddy.store.backlog import Granted
 
 logger = logging.getLogger(__name__)
 
+_RPC_TIMEOUT = timedelta(seconds=5)
 # For all tries of the client together: Twilio, who waits for some of these, gives up after 15 seconds.
 _LIMIT_S = 5.0
 _SILENT = f"no answer within {_LIMIT_S:g} s"
@@ -97,6 +99,16 @@ class Signals:
             attributes=TypedSearchAttributes(attributes),
             summary=f"from {start.masked_phone} · {start.template_name}",
         )
+
+    async def is_running(self, workflow_id: str) -> bool:
+        """Whether a workflow of that id is open."""
+        try:
+            described = await self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=_RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise Unreachable(f"Temporal does not say whether {workflow_id} runs: {error.message}") from error
+        return described.status is WorkflowExecutionStatus.RUNNING
 
     async def to_lead(self, lead_id: str, signal: str, payload: Any) -> bool:
         """False when the lead has no running workflow."""

@@ -10,21 +10,26 @@ from datetime import timedelta
 from typing import Literal
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
 from breeze_buddy.activities.answer import Answers
+from breeze_buddy.activities.calls import tell_campaign
+from breeze_buddy.activities.dispatch import Dispatcher
+from breeze_buddy.activities.signals import Signals
 from breeze_buddy.domain.call import CallFacts, CallStatus, FailureClass
-from breeze_buddy.domain.messages import CallEvent, DialResult, Grant, Waits
+from breeze_buddy.domain.lead import LeadStatus
+from breeze_buddy.domain.messages import CallEvent, DialResult, Grant, Standing, Waits
 from breeze_buddy.store import attempts
-from breeze_buddy.store.attempts import Accepted, AlreadyDialled, DialOrder, Unclear, Unusable
+from breeze_buddy.store.attempts import Accepted, AlreadyDialled, AlreadyRefused, DialOrder, Unclear, Unusable
 from breeze_buddy.store.database import Database
-from breeze_buddy.telephony.client import AnswerUrl, PlaceCall, Twilio, Twiml
+from breeze_buddy.telephony import twiml
+from breeze_buddy.telephony.client import LONGEST_CALL_S, AnswerUrl, PlaceCall, Twilio, Twiml
 from breeze_buddy.telephony.errors import NotFound, TelephonyError
 
 logger = logging.getLogger(__name__)
 
 # Twilio's clock and ours may differ by this much when a lost request is looked for.
 _CLOCK_DIFFERENCE = timedelta(seconds=30)
+_STALE_INTENT = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,10 @@ class CallPlan:
     stream_url: str
     pod_isolation: bool
     waits: Waits
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for addresses that Twilio would refuse: better now than at each call."""
+        twiml.check_stream_url(self.stream_url)
 
     def place(self, order: DialOrder) -> PlaceCall:
         """The request for one attempt."""
@@ -60,17 +69,22 @@ class CallPlan:
             recording_callback=self.answers.url("details", **ids) if template.record else None,
             amd_callback=self.answers.url("amd", **ids) if template.detect_voicemail else None,
             ring_timeout_s=template.ring_timeout_s,
-            time_limit_s=template.max_call_s + 30,
+            # A human may talk for as long as a call can last; the agent keeps to its own limit.
+            time_limit_s=LONGEST_CALL_S if template.transfer is not None else template.max_call_s + 30,
         )
 
 
 class TelephonyActivities:
     """Bound to the clients of one worker process."""
 
-    def __init__(self, database: Database, twilio: Twilio, plan: CallPlan) -> None:
+    def __init__(
+        self, database: Database, twilio: Twilio, plan: CallPlan, dispatcher: Dispatcher, signals: Signals
+    ) -> None:
         self._database = database
         self._twilio = twilio
         self._plan = plan
+        self._dispatcher = dispatcher
+        self._signals = signals
 
     @activity.defn
     async def dial(self, grant: Grant) -> DialResult:
@@ -79,15 +93,27 @@ class TelephonyActivities:
             answer = await attempts.accept_grant(tx, grant.call_id, now=self._database.now())
         match answer:
             case Unusable(standing, reason):
-                return DialResult(kind="unusable", standing=standing, reason=reason)
+                return await self._unusable(grant, standing, reason)
             case AlreadyDialled(order):
                 return self._result("dialled", order)
+            case AlreadyRefused(order):
+                return self._result("refused", order)
             case Unclear(order):
                 return self._result("unclear", order, "an earlier run may have placed the call")
             case Accepted(order):
                 return await self._place(order)
 
+    async def _unusable(self, grant: Grant, standing: Standing, reason: str) -> DialResult:
+        """The line that was granted is free again: it goes to the next lead."""
+        await self._dispatcher.dispatch()
+        if standing.status is LeadStatus.FINISHED:
+            await tell_campaign(self._database, self._signals, grant.campaign_id)
+        return DialResult(kind="unusable", standing=standing, reason=reason)
+
     async def _place(self, order: DialOrder) -> DialResult:
+        if self._database.now() - order.intended_at > _STALE_INTENT:
+            # This process stood still since it noted the intent, and others may have drawn conclusions from it.
+            return self._result("unclear", order, "the worker was too slow to place the call")
         try:
             sid = await self._twilio.place_call(self._plan.place(order))
         except TelephonyError as error:
@@ -145,8 +171,8 @@ class TelephonyActivities:
         """Ask Twilio how a call stands, and keep the answer as facts."""
         async with self._database.read() as tx:
             sid = await attempts.known_sid(tx, event.call_id)
-        if sid is None:
-            raise ApplicationError(f"call {event.call_id} has no CallSid to ask about", non_retryable=True)
+        if sid is None:  # nothing to ask about yet
+            return CallEvent(call_id=event.call_id)
         try:
             facts = await self._twilio.fetch_call(sid)
         except NotFound:

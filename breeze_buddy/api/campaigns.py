@@ -82,6 +82,7 @@ async def list_all(
 
 @router.get("/{campaign_id}")
 async def read(context: AContext, campaign_id: str) -> Campaign:
+    """One campaign."""
     async with context.database.read() as tx:
         return await campaigns.get(tx, campaign_id)
 
@@ -98,19 +99,19 @@ async def change_pacing(context: AContext, campaign_id: str, pacing: Pacing) -> 
 @router.post("/{campaign_id}/start")
 async def start(context: AContext, campaign_id: str) -> Campaign:
     """Start dialling. Starting a running campaign changes nothing."""
-    return await _run(context, campaign_id, signal=None)
+    return await _run(context, campaign_id)
 
 
 @router.post("/{campaign_id}/resume")
 async def resume(context: AContext, campaign_id: str) -> Campaign:
     """Dial again after a pause."""
-    return await _run(context, campaign_id, signal=messages.RESUME)
+    return await _run(context, campaign_id)
 
 
-async def _run(context: Context, campaign_id: str, *, signal: str | None) -> Campaign:
+async def _run(context: Context, campaign_id: str) -> Campaign:
     async with context.database.write() as tx:
         campaign = await campaigns.set_status(tx, campaign_id, CampaignStatus.RUNNING, now=context.database.now())
-    await wake(context, campaign, signal=signal)
+    await wake(context, campaign, signal=messages.RESUME)
     return campaign
 
 
@@ -168,6 +169,7 @@ async def list_leads(
     after: str | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> LeadPage:
+    """Leads of a campaign in the order of their creation."""
     async with context.database.read() as tx:
         await campaigns.get(tx, campaign_id)
         found = await leads.listed(tx, campaign_id=campaign_id, status=status, after=after, limit=limit)

@@ -15,7 +15,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from breeze_buddy.activities.backlog import BacklogActivities
 from breeze_buddy.activities.calls import CallActivities
 from breeze_buddy.activities.campaigns import CampaignActivities
-from breeze_buddy.activities.clients import call_plan, connect, twilio_client
+from breeze_buddy.activities.clients import answers, call_plan, connect, twilio_client
 from breeze_buddy.activities.dispatch import Dispatcher
 from breeze_buddy.activities.inbound import InboundActivities
 from breeze_buddy.activities.notifications import NotificationActivities, WebhookPolicy
@@ -24,6 +24,7 @@ from breeze_buddy.activities.recordings import RecordingActivities
 from breeze_buddy.activities.relay import Relay
 from breeze_buddy.activities.signals import Signals
 from breeze_buddy.activities.telephony import TelephonyActivities
+from breeze_buddy.activities.transfers import TransferActivities
 from breeze_buddy.domain.messages import RETENTION_SCHEDULE_ID
 from breeze_buddy.settings import Settings
 from breeze_buddy.store.database import Database
@@ -33,10 +34,11 @@ from breeze_buddy.workflows.campaign import CampaignWorkflow
 from breeze_buddy.workflows.inbound import InboundCallWorkflow
 from breeze_buddy.workflows.lead import LeadWorkflow
 from breeze_buddy.workflows.retention import RetentionWorkflow, schedule_retention
+from breeze_buddy.workflows.transfer import TransferWorkflow
 
 logger = logging.getLogger(__name__)
 
-WORKFLOWS = [CampaignWorkflow, LeadWorkflow, InboundCallWorkflow, RetentionWorkflow]
+WORKFLOWS = [CampaignWorkflow, LeadWorkflow, InboundCallWorkflow, RetentionWorkflow, TransferWorkflow]
 
 
 class WorkerProcess:
@@ -57,7 +59,8 @@ class WorkerProcess:
     ) -> None:
         signals = Signals(client, settings.temporal_task_queue)
         dispatcher = Dispatcher(database, signals)
-        telephony = TelephonyActivities(database, twilio, call_plan(settings))
+        telephony = TelephonyActivities(database, twilio, call_plan(settings), dispatcher, signals)
+        transfers = TransferActivities(database, twilio, answers(settings))
         calls = CallActivities(database, dispatcher, signals)
         inbound = InboundActivities(database, dispatcher, signals, call_plan(settings).waits)
         backlog = BacklogActivities(database, dispatcher, signals)
@@ -77,6 +80,15 @@ class WorkerProcess:
                 telephony.give_up_dial,
                 telephony.check_call,
                 telephony.hang_up,
+                transfers.begin_transfer,
+                transfers.move_customer,
+                transfers.dial_human,
+                transfers.check_leg,
+                transfers.look_into_conference,
+                transfers.ending_of_leg,
+                transfers.hang_up_legs,
+                transfers.note_connected,
+                transfers.end_transfer,
                 calls.finish_attempt,
                 inbound.follow_inbound,
                 inbound.end_inbound,

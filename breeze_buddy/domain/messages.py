@@ -147,10 +147,13 @@ class LegEvent(_Message):
 
 
 class ConferenceEvent(_Message):
-    """Somebody came into the conference or left it. `leg_id` is None for the customer."""
+    """Somebody came into a conference of the transfer or left it. `leg_id` is None for the customer; `hung_up`: not
+    only the conference was left."""
 
+    conference_sid: str
     joined: bool
     leg_id: str | None = None
+    hung_up: bool = False
 
 
 class CancelRequest(_Message):

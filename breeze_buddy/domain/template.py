@@ -54,7 +54,9 @@ class Template(BaseModel):
     )
     detect_voicemail: bool = Field(True, description="ask Twilio who answered, and hang up on machines")
     transfer: TransferPolicy | None = Field(None, description="who takes callers over, and how")
-    webhook_url: HttpUrl | None = Field(None, description="receives a signed report when a lead is FINISHED")
+    webhook_url: HttpUrl | None = Field(
+        None, description="receives a signed report when a lead that had a line is FINISHED"
+    )
 
     @model_validator(mode="after")
     def _somebody_to_transfer_to(self) -> Self:

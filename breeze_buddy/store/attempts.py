@@ -28,6 +28,7 @@ from breeze_buddy.store import leads as lead_rows
 from breeze_buddy.store import pods as pod_rows
 from breeze_buddy.store import recordings as recording_rows
 from breeze_buddy.store import templates as template_rows
+from breeze_buddy.store import transfers as transfer_rows
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.facts import add_facts, attempts_of, facts_of, locked_call, report_of
 from breeze_buddy.store.numbers import free_line
@@ -211,6 +212,7 @@ async def finish_attempt(
         return await _end(tx, call, lead, template), campaign.id
     await free_line(tx, call_id)
     await pod_rows.release(tx, call_id, now=now)
+    await transfer_rows.close_left(tx, call_id, now=now)
     if wait_for_conversation and await conversation_rows.is_open(tx, call_id):
         await tx.execute(update(calls).where(calls.c.id == call_id).values(progress=Progress.ENDED))
         end = await _end(tx, call, lead, template)

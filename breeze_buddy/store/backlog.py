@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Row, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, exists, func, insert, select, update
 
-from breeze_buddy.domain.call import Direction, Progress
+from breeze_buddy.domain.call import CallStatus, Direction, Progress
 from breeze_buddy.domain.campaign import CampaignStatus
 from breeze_buddy.domain.inbound import InboundPolicy
 from breeze_buddy.domain.lead import LeadStatus, check_transition
@@ -32,6 +32,7 @@ from breeze_buddy.store.schema import (
     templates,
 )
 
+_LONGEST_CALL = timedelta(hours=5)
 LIVE = (Progress.GRANTED, Progress.INTENDED, Progress.DIALLED)
 
 
@@ -160,12 +161,24 @@ async def _next_lead(tx: Transaction, campaign_id: str, now: datetime) -> Row[An
             leads.c.cancel_requested_at.is_(None),
             ~called,
             ~calling,
+            ~_given_up_too_early(now),
         )
         .order_by(leads.c.priority.desc(), leads.c.attempts.desc(), leads.c.due_at)
         .limit(1)
         .with_for_update(skip_locked=True)
     )
     return (await tx.execute(query)).first()
+
+
+def _given_up_too_early(now: datetime) -> ColumnElement[bool]:
+    """The lead has an attempt that was settled as never made, and of which Twilio spoke afterwards: it rings."""
+    return exists().where(
+        calls.c.lead_id == leads.c.id,
+        calls.c.progress == Progress.NOT_CREATED,
+        calls.c.sid.is_not(None),
+        calls.c.status.not_in([status for status in CallStatus if status.is_terminal]),
+        calls.c.granted_at > now - _LONGEST_CALL,
+    )
 
 
 async def _lease(tx: Transaction, candidate: _Candidate, lead: Row[Any], line: _FreeLine, now: datetime) -> Granted:
@@ -205,17 +218,21 @@ async def _lease(tx: Transaction, candidate: _Candidate, lead: Row[Any], line: _
             lead_id=lead.id, status=LeadStatus.PROCESSING, reason=f"line granted for attempt {attempt}", at=now
         )
     )
-    return _granted(call_id, dial_at, attempt, lead, campaign)
+    return _granted(
+        call_id, dial_at, attempt, lead, campaign_id=campaign.id, name=campaign.name, template=campaign.template_name
+    )
 
 
-def _granted(call_id: str, dial_at: datetime, attempt: int, lead: Row[Any], campaign: Row[Any]) -> Granted:
+def _granted(
+    call_id: str, dial_at: datetime, attempt: int, lead: Row[Any], *, campaign_id: str, name: str, template: str
+) -> Granted:
     return Granted(
-        Grant(lead_id=lead.id, call_id=call_id, campaign_id=campaign.id, attempt=attempt, dial_at=dial_at),
+        Grant(lead_id=lead.id, call_id=call_id, campaign_id=campaign_id, attempt=attempt, dial_at=dial_at),
         LeadStart(
             lead_id=lead.id,
-            campaign_id=campaign.id,
-            campaign_name=campaign.name,
-            template_name=campaign.template_name,
+            campaign_id=campaign_id,
+            campaign_name=name,
+            template_name=template,
             masked_phone=mask(lead.phone),
         ),
     )
@@ -237,32 +254,51 @@ async def _reserve_dial(tx: Transaction, campaign_id: str, rate: float | None, n
 
 async def unaccepted_grants(tx: Transaction, *, older_than: datetime, limit: int = 200) -> list[Granted]:
     """Grants that no workflow has accepted although their time has come: to be sent again."""
+    late = (calls.c.progress == Progress.GRANTED, calls.c.granted_at < older_than, calls.c.dial_at < older_than)
+    return await _grants(tx, *late, limit=limit)
+
+
+async def grants_of_stuck_leads(
+    tx: Transaction, *, overdue_since: datetime, on_since: datetime, limit: int = 200
+) -> list[Granted]:
+    """The last grants of leads that should have moved by now, and may have lost their workflow: in RETRY with a
+    cooldown that was over at `overdue_since`, or with an attempt that was granted before `on_since` and is still on.
+
+    A workflow that lives knows its grants and lets them pass; a new one goes on from where the lead stands.
+    """
+    later = calls.alias()
+    newer = exists().where(later.c.lead_id == calls.c.lead_id, later.c.granted_at > calls.c.granted_at)
+    overdue = (leads.c.status == LeadStatus.RETRY) & (leads.c.due_at < overdue_since) & ~newer
+    still_on = (leads.c.status == LeadStatus.PROCESSING) & (leads.c.call_id == calls.c.id)
+    found = await _grants(tx, overdue, limit=limit)
+    return found + await _grants(tx, still_on, calls.c.granted_at < on_since, limit=limit)
+
+
+async def grant_of(tx: Transaction, call_id: str) -> list[Granted]:
+    """The grant of one attempt, to be sent again."""
+    return await _grants(tx, calls.c.id == call_id, limit=1)
+
+
+async def _grants(tx: Transaction, *conditions: ColumnElement[bool], limit: int) -> list[Granted]:
     rows = await tx.execute(
         select(calls.c.id.label("call_id"), calls.c.dial_at, calls.c.attempt, leads.c.id, leads.c.phone)
         .add_columns(campaigns.c.id.label("campaign_id"), campaigns.c.name, templates.c.name.label("template_name"))
         .select_from(calls.join(leads, calls.c.lead_id == leads.c.id))
         .join(campaigns, calls.c.campaign_id == campaigns.c.id)
         .join(templates, campaigns.c.template_id == templates.c.id)
-        .where(calls.c.progress == Progress.GRANTED, calls.c.granted_at < older_than, calls.c.dial_at < older_than)
+        .where(*conditions)
         .order_by(calls.c.granted_at)
         .limit(limit)
     )
     return [
-        Granted(
-            Grant(
-                lead_id=row.id,
-                call_id=row.call_id,
-                campaign_id=row.campaign_id,
-                attempt=row.attempt,
-                dial_at=row.dial_at,
-            ),
-            LeadStart(
-                lead_id=row.id,
-                campaign_id=row.campaign_id,
-                campaign_name=row.name,
-                template_name=row.template_name,
-                masked_phone=mask(row.phone),
-            ),
+        _granted(
+            row.call_id,
+            row.dial_at,
+            row.attempt,
+            row,
+            campaign_id=row.campaign_id,
+            name=row.name,
+            template=row.template_name,
         )
         for row in rows
     ]

@@ -62,6 +62,9 @@ async def add_facts(tx: Transaction, call: Row[Any], news: CallFacts) -> CallFac
     if after.sid is not None and call.progress == Progress.INTENDED:
         # A callback (or the stream) was quicker than Twilio's answer to our request, or all there is of it.
         changes["progress"] = Progress.DIALLED
+    elif after.sid is not None and call.progress == Progress.NOT_CREATED and call.settled_at is None:
+        # Given up too early, and not yet drawn conclusions from: there is a call.
+        changes |= {"progress": Progress.DIALLED, "refusal": None, "error_message": None}
     if changes:
         await tx.execute(update(calls).where(calls.c.id == call.id).values(**changes))
     return after

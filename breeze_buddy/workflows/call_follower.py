@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ChildWorkflowError
+from temporalio.exceptions import ActivityError, ChildWorkflowError, FailureError
 from temporalio.workflow import ChildWorkflowHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
         Waits,
         transfer_workflow_id,
     )
-    from breeze_buddy.workflows.options import RECORDING, SHORT
+    from breeze_buddy.workflows.options import BOUNDED, RECORDING, SHORT
 
 
 class CallFollower:
@@ -72,7 +72,9 @@ class CallFollower:
     @workflow.signal(name=messages.CANCEL)
     def on_cancel(self, request: CancelRequest | None = None) -> None:
         """Somebody wants this over, and no more calls."""
-        self._cancel = self._cancel or request or CancelRequest()
+        request = request or CancelRequest()
+        if self._cancel is None or request.hang_up:  # a milder one does not soften what was asked
+            self._cancel = request
 
     @property
     def _must_withdraw(self) -> bool:
@@ -90,14 +92,22 @@ class CallFollower:
                 await self._hang_up_if_wanted(event)
                 await self._hand_over_if_wanted()
                 continue
-            known = await workflow.execute_activity_method(
-                TelephonyActivities.check_call, event, summary="no word from Twilio: asking", **SHORT
-            )
+            known = await self._ask(event)
             if known.status is not None and known.status.is_terminal:
                 break
             answered = known.status is CallStatus.IN_PROGRESS
             patience_s = waits.longest_call_s if answered else min(patience_s * 2, 3600)
         await self._end_transfer()
+
+    async def _ask(self, event: CallEvent) -> CallEvent:
+        """How the call stands, from Twilio; without an answer in time, as unknown as before."""
+        try:
+            return await workflow.execute_activity_method(
+                TelephonyActivities.check_call, event, summary="no word from Twilio: asking", **BOUNDED
+            )
+        except ActivityError as error:
+            workflow.logger.error("Twilio did not say how call %s stands: %s", event.call_id, error.cause)
+            return event
 
     def _news_of(self, event: CallEvent) -> bool:
         return (
@@ -113,12 +123,15 @@ class CallFollower:
             return
         self._machines.discard(event.call_id)
         self._withdrawn = self._withdrawn or cancelled
-        await workflow.execute_activity_method(
-            TelephonyActivities.hang_up,
-            args=[event, cancelled],
-            summary="cancelled" if cancelled else "a machine answered",
-            **SHORT,
-        )
+        try:
+            await workflow.execute_activity_method(
+                TelephonyActivities.hang_up,
+                args=[event, cancelled],
+                summary="cancelled" if cancelled else "a machine answered",
+                **BOUNDED,
+            )
+        except ActivityError as error:  # the call goes on to its own end, which is waited for
+            workflow.logger.error("call %s could not be hung up: %s", event.call_id, error.cause)
 
     async def _hand_over_if_wanted(self) -> None:
         """Start the transfer as a child, so that the UI shows it; the call is followed meanwhile."""
@@ -126,23 +139,29 @@ class CallFollower:
             start = self._transfers_wanted.pop(0)
             if self._transfer is not None and not self._transfer.done():
                 continue
-            self._transfer = await workflow.start_child_workflow(
-                messages.TRANSFER_WORKFLOW,
-                start,
-                id=transfer_workflow_id(start.call_sid),
-                result_type=TransferResult,
-                # A transfer looks after people on the phone: it goes on if this workflow is terminated.
-                parent_close_policy=ParentClosePolicy.ABANDON,
-                static_summary=start.reason or "transfer to a human",
-            )
+            try:
+                self._transfer = await workflow.start_child_workflow(
+                    messages.TRANSFER_WORKFLOW,
+                    start,
+                    id=transfer_workflow_id(start.call_sid),
+                    result_type=TransferResult,
+                    # A transfer looks after people on the phone: it goes on if this workflow is terminated.
+                    parent_close_policy=ParentClosePolicy.ABANDON,
+                    static_summary=start.reason or "transfer to a human",
+                )
+            except FailureError as error:  # one is open already: it has the customer
+                workflow.logger.warning("no second transfer of %s: %s", start.call_sid, error)
 
     async def _end_transfer(self) -> None:
         """The caller's call is over: tell the transfer, and wait until nobody is left on the phone."""
         transfer, self._transfer = self._transfer, None
         if transfer is None:
             return
-        if not transfer.done():
-            await transfer.signal(messages.CUSTOMER_GONE)
+        try:
+            if not transfer.done():
+                await transfer.signal(messages.CUSTOMER_GONE)
+        except FailureError as error:  # it closed at the same moment
+            workflow.logger.info("the transfer was over already: %s", error)
         try:
             await transfer
         except ChildWorkflowError as error:

@@ -53,7 +53,7 @@ class CampaignWorkflow:
                 over = await self._complete(campaign)
                 if over is not None:
                     return over
-            if self._history_is_long:
+            if self._history_is_long and not self._has_event:  # signals that wait would be lost
                 workflow.continue_as_new({"campaign_id": campaign.campaign_id})
             await self._next_event(primed)
             primed = await self._act(campaign, primed)
@@ -79,9 +79,12 @@ class CampaignWorkflow:
         self._cancel = self._cancel or request or CancelRequest()
 
     @workflow.signal(name=messages.UPDATE_PACING)
-    def update_pacing(self, changes: dict[str, Any]) -> None:
+    def update_pacing(self, changes: Any) -> None:
         """New values for fields of the pacing, for instance {"calls_per_second": 2}."""
-        self._pacing.update(changes)
+        if isinstance(changes, dict):
+            self._pacing.update(changes)
+        else:
+            workflow.logger.error("update_pacing takes an object with fields of the pacing, not %r", changes)
 
     @workflow.signal(name=messages.LEADS_ADDED)
     def leads_added(self) -> None:
@@ -182,7 +185,10 @@ class CampaignWorkflow:
         progress = await workflow.execute_activity_method(
             CampaignActivities.complete_campaign, campaign.campaign_id, summary="no lead is left", **SHORT
         )
-        if progress is None or self._has_event:
+        if progress is None:
+            return None
+        if self._has_event:
+            self._may_be_over = True  # hear it out, then look again
             return None
         return self._result(campaign, progress)
 

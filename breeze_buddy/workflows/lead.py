@@ -84,6 +84,7 @@ class LeadWorkflow(CallFollower):
         self._standing = await workflow.execute_activity_method(
             BacklogActivities.withdraw_lead, args=[self._lead.lead_id, reason], summary=reason, **SHORT
         )
+        self._notify = self._standing.notify
         self._show(f"withdrawn: {reason}")
 
     async def _attempt(self, grant: Grant) -> None:
@@ -95,6 +96,7 @@ class LeadWorkflow(CallFollower):
         dialled = await self._dial(grant)
         if dialled.standing is not None:
             self._standing = dialled.standing
+            self._notify = dialled.standing.notify
             self._show(dialled.reason)
         else:
             end = await self._follow(grant, dialled)
@@ -148,8 +150,7 @@ class LeadWorkflow(CallFollower):
     async def _wait_for_turn(self) -> None:
         """Sleep out the cooldown and rejoin the backlog, unless the lead is finished, due or cancelled."""
         standing = self._standing
-        later = standing.due_at is not None and standing.due_at > workflow.now()
-        if not (standing.status is LeadStatus.RETRY or (standing.status is LeadStatus.BACKLOG and later)):
+        if standing.status not in (LeadStatus.RETRY, LeadStatus.BACKLOG) or self._grants:
             return
         if standing.due_at is not None:
             await self._sleep_until(standing.due_at, f"cooldown before attempt {standing.attempts + 1}")

@@ -12,6 +12,18 @@ _PATIENT = RetryPolicy(
 # Database, Temporal and Twilio: tried until they answer; every one of these may run twice.
 SHORT: dict[str, Any] = {"start_to_close_timeout": timedelta(seconds=60), "retry_policy": _PATIENT}
 
+# Things that must not keep a workflow from hearing other news.
+BOUNDED: dict[str, Any] = {**SHORT, "schedule_to_close_timeout": timedelta(minutes=2)}
+
+# While somebody waits on the phone: tried again at once when a worker was lost, and not for long.
+PROMPT: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(seconds=15),
+    "schedule_to_close_timeout": timedelta(seconds=45),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(milliseconds=250), backoff_coefficient=2, maximum_interval=timedelta(seconds=2)
+    ),
+}
+
 # Cancelling a large campaign takes as long as its calls; it says that it lives.
 LONG: dict[str, Any] = {
     "start_to_close_timeout": timedelta(hours=24),

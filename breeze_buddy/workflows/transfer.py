@@ -11,17 +11,25 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from breeze_buddy.activities.transfers import DialLeg, EndTransfer, TransferActivities, TransferPlan
+    from breeze_buddy.activities.transfers import (
+        DialLeg,
+        EndTransfer,
+        LegDialled,
+        TransferActivities,
+        TransferPlan,
+    )
     from breeze_buddy.domain import messages
     from breeze_buddy.domain.messages import ConferenceEvent, LegEvent, LegNews, TransferResult, TransferStart
     from breeze_buddy.domain.transfer import TransferEnding, TransferOrder
-    from breeze_buddy.workflows.options import SHORT
+    from breeze_buddy.workflows.options import PROMPT, SHORT
 
 # A briefing, a digit, and Twilio's own delays come on top of the ringing.
 _BRIEFING_S = 40
 _TAKEN_AGAIN_S = 2
+_CALLBACKS_LATE_S = 3
 _STILL_TALKING_S = 600
 
 
@@ -35,10 +43,12 @@ class TransferWorkflow:
         self._accepted: list[str] = []
         self._over: set[str] = set()
         self._machines: set[str] = set()
-        self._inside: set[str | None] = set()
+        self._inside: dict[str, set[str | None]] = {}  # by conference; None is the customer
+        self._moved = False
         self._customer_gone = False
         self._last = TransferEnding.NO_ANSWER
         self._connected_at: datetime | None = None
+        self._human: str | None = None
 
     @workflow.run
     async def run(self, start: TransferStart) -> TransferResult:
@@ -47,6 +57,8 @@ class TransferWorkflow:
         plan: TransferPlan = await workflow.execute_activity_method(
             TransferActivities.begin_transfer, self._id, summary=start.reason or "begin", **SHORT
         )
+        if plan.ended:
+            return TransferResult(ending=plan.ended)
         ending = await self._hand_over(plan, began + timedelta(seconds=plan.max_wait_s))
         await self._hang_up_all()
         returned = await self._close(ending)
@@ -55,6 +67,7 @@ class TransferWorkflow:
         workflow.set_current_details(f"**{ending}**" + (": the customer is back with the agent" if returned else ""))
         return TransferResult(
             ending=ending,
+            human=self._human,
             waited_s=round(waited.total_seconds(), 1),
             talked_s=round(talked.total_seconds(), 1),
             customer_returned=returned,
@@ -76,10 +89,15 @@ class TransferWorkflow:
     @workflow.signal(name=messages.CONFERENCE_NEWS)
     def on_conference_news(self, event: ConferenceEvent) -> None:
         """Somebody came into the conference, or left."""
+        inside = self._inside.setdefault(event.conference_sid, set())
         if event.joined:
-            self._inside.add(event.leg_id)
-        else:
-            self._inside.discard(event.leg_id)
+            inside.add(event.leg_id)
+            return
+        inside.discard(event.leg_id)
+        if event.hung_up and event.leg_id is None:
+            self._customer_gone = True
+        elif event.hung_up and event.leg_id is not None:
+            self._over.add(event.leg_id)
 
     @workflow.signal(name=messages.CUSTOMER_GONE)
     def on_customer_gone(self) -> None:
@@ -89,9 +107,10 @@ class TransferWorkflow:
     async def _hand_over(self, plan: TransferPlan, deadline: datetime) -> TransferEnding:
         if not plan.open:
             return TransferEnding.CLOSED
-        customer_first = plan.order is TransferOrder.CUSTOMER_FIRST
-        if customer_first and not await self._move_customer():
-            return TransferEnding.CUSTOMER_HUNG_UP
+        if plan.order is TransferOrder.CUSTOMER_FIRST:
+            ending = await self._move_customer()
+            if ending is not None:
+                return ending
         waiting = list(plan.team)
         while waiting:
             group = waiting.pop(0)
@@ -99,20 +118,27 @@ class TransferWorkflow:
             if self._customer_gone:
                 return TransferEnding.CUSTOMER_HUNG_UP
             if leg_id is not None:
-                ending = await self._bring_together(leg_id, plan, customer_first=customer_first)
-                if ending is not TransferEnding.AGENT_HUNG_UP:
-                    return ending
-                self._last = ending
+                self._last = await self._bring_together(leg_id, plan)
+                if self._last not in (TransferEnding.AGENT_HUNG_UP, TransferEnding.VOICEMAIL):
+                    return self._last
+                await self._hang_up_all()
             if workflow.now() >= deadline:
                 return TransferEnding.NOBODY
         return self._last
 
-    async def _move_customer(self) -> bool:
+    async def _move_customer(self) -> TransferEnding | None:
+        """Take the customer into the conference, once; why that cannot be, if it cannot."""
+        if self._moved:
+            return None
         workflow.set_current_details("Moving the customer into the conference")
-        moved: bool = await workflow.execute_activity_method(
-            TransferActivities.move_customer, self._id, summary="the customer into the conference", **SHORT
-        )
-        return moved and not self._customer_gone
+        try:
+            self._moved = await workflow.execute_activity_method(
+                TransferActivities.move_customer, self._id, summary="the customer into the conference", **PROMPT
+            )
+        except ActivityError as error:
+            workflow.logger.error("the customer could not be moved: %s", error.cause)
+            return TransferEnding.PROVIDER_ERROR
+        return None if self._moved and not self._customer_gone else TransferEnding.CUSTOMER_HUNG_UP
 
     async def _reach(
         self, group: list[str], plan: TransferPlan, deadline: datetime, waiting: list[list[str]]
@@ -124,12 +150,7 @@ class TransferWorkflow:
         legs, taken = [], []
         for place in group:
             leg_id = str(workflow.uuid4())
-            dialled = await workflow.execute_activity_method(
-                TransferActivities.dial_human,
-                DialLeg(self._id, leg_id, int(place)),
-                summary=f"ring number {int(place) + 1} of the team",
-                **SHORT,
-            )
+            dialled = await self._dial(DialLeg(self._id, leg_id, int(place)))
             if dialled.ringing:
                 legs.append(leg_id)
             elif dialled.taken:
@@ -146,15 +167,20 @@ class TransferWorkflow:
             return None
         return await self._ring_out(legs, min(plan.ring_timeout_s + _BRIEFING_S, self._left_s(deadline)))
 
+    async def _dial(self, order: DialLeg) -> LegDialled:
+        try:
+            return await workflow.execute_activity_method(
+                TransferActivities.dial_human, order, summary=f"ring number {order.place + 1} of the team", **PROMPT
+            )
+        except ActivityError as error:
+            workflow.logger.error("number %d of the team could not be rung: %s", order.place + 1, error.cause)
+            return LegDialled(ringing=False, ending=TransferEnding.PROVIDER_ERROR)
+
     async def _ring_out(self, legs: list[str], for_s: float) -> str | None:
         """Wait until a phone is accepted or all are over; then end the others."""
         workflow.set_current_details(f"Ringing {len(legs)} of the team")
         until = workflow.now() + timedelta(seconds=for_s)
         while not (self._taken(legs) or self._customer_gone or self._all_over(legs)):
-            machines = [leg_id for leg_id in legs if leg_id in self._machines and leg_id not in self._over]
-            if machines:
-                self._over.update(machines)
-                continue
             if not await self._wait(lambda: self._stirs(legs), self._left_s(until), "for a human to take the call"):
                 break
         taken = self._taken(legs)
@@ -168,50 +194,64 @@ class TransferWorkflow:
         return taken
 
     def _taken(self, legs: list[str]) -> str | None:
-        return next((leg_id for leg_id in self._accepted if leg_id in legs and leg_id not in self._over), None)
+        lost = self._over | self._machines
+        return next((leg_id for leg_id in self._accepted if leg_id in legs and leg_id not in lost), None)
 
     def _all_over(self, legs: list[str]) -> bool:
-        return all(leg_id in self._over for leg_id in legs)
+        return all(leg_id in self._over or leg_id in self._machines for leg_id in legs)
 
     def _stirs(self, legs: list[str]) -> bool:
-        machine = any(leg_id in self._machines and leg_id not in self._over for leg_id in legs)
-        return machine or self._taken(legs) is not None or self._customer_gone or self._all_over(legs)
+        return self._taken(legs) is not None or self._customer_gone or self._all_over(legs)
 
-    async def _bring_together(self, leg_id: str, plan: TransferPlan, *, customer_first: bool) -> TransferEnding:
+    async def _bring_together(self, leg_id: str, plan: TransferPlan) -> TransferEnding:
         """A human has accepted: see that both are in the conference, and let them talk."""
-        if not customer_first and not await self._move_customer():
+        until = workflow.now() + timedelta(seconds=plan.alone_s)
+        if not self._moved and await self._are_in({leg_id}, leg_id, until):
+            # The human is there already: the customer hears them at once.
+            ending = await self._move_customer()
+            if ending is not None:
+                return ending
+        together = await self._are_in({None, leg_id}, leg_id, until)
+        if self._customer_gone and not together:
             return TransferEnding.CUSTOMER_HUNG_UP
-        both: set[str | None] = {None, leg_id}
+        if leg_id in self._machines:
+            return TransferEnding.VOICEMAIL
+        return await self._talk(leg_id) if together else TransferEnding.AGENT_HUNG_UP
 
-        def settled() -> bool:
-            return both <= self._inside or self._customer_gone or leg_id in self._over
+    async def _are_in(self, who: set[str | None], leg_id: str, until: datetime) -> bool:
+        """Wait until all of `who` are in one conference; Twilio is asked when callbacks do not say so."""
 
-        if not await self._wait(settled, plan.alone_s, "for both to be in the conference"):
-            found = await workflow.execute_activity_method(
-                TransferActivities.look_into_conference, self._id, summary="who is in the conference?", **SHORT
-            )
-            self._inside.update(found)
-        if self._customer_gone:
-            return TransferEnding.CUSTOMER_HUNG_UP
-        if leg_id in self._over or not both <= self._inside:
-            return TransferEnding.AGENT_HUNG_UP
-        return await self._talk(leg_id)
+        def are_in() -> bool:
+            return any(who <= inside for inside in self._inside.values())
+
+        while not (are_in() or self._is_lost(leg_id)) and workflow.now() < until:
+            wait_s = min(_CALLBACKS_LATE_S, self._left_s(until))
+            if not await self._wait(lambda: are_in() or self._is_lost(leg_id), wait_s, "for both to be there"):
+                found = await workflow.execute_activity_method(
+                    TransferActivities.look_into_conference, self._id, summary="who is in the conference?", **SHORT
+                )
+                self._inside["as looked up"] = set(found)
+        return are_in() and not self._is_lost(leg_id)
+
+    def _is_lost(self, leg_id: str) -> bool:
+        return self._customer_gone or leg_id in self._over or leg_id in self._machines
 
     async def _talk(self, leg_id: str) -> TransferEnding:
+        """Until one of them hangs up, or it turns out that a machine is talking."""
         self._connected_at = workflow.now()
-        await workflow.execute_activity_method(
-            TransferActivities.note_connected, self._id, summary="customer and human talk", **SHORT
+        self._human = await workflow.execute_activity_method(
+            TransferActivities.note_connected, leg_id, summary="customer and human talk", **SHORT
         )
         workflow.set_current_details("Customer and human are talking")
-        while not (self._customer_gone or leg_id in self._over):
-            news = await self._wait(
-                lambda: self._customer_gone or leg_id in self._over, _STILL_TALKING_S, "for the end of the talk"
-            )
-            if not news:
+        while not self._is_lost(leg_id):
+            if not await self._wait(lambda: self._is_lost(leg_id), _STILL_TALKING_S, "for the end of the talk"):
                 event = await workflow.execute_activity_method(
                     TransferActivities.check_leg, leg_id, summary="no word from Twilio: asking", **SHORT
                 )
                 self.on_leg_news(event)
+        if leg_id in self._machines and not self._customer_gone:
+            self._connected_at = self._human = None
+            return TransferEnding.VOICEMAIL
         return TransferEnding.TALKED
 
     async def _hang_up_all(self) -> None:
@@ -222,9 +262,8 @@ class TransferWorkflow:
     async def _close(self, ending: TransferEnding) -> bool:
         """Note the ending and bring the customer back, if there is one to bring back."""
         over = ending in (TransferEnding.TALKED, TransferEnding.CUSTOMER_HUNG_UP) or self._customer_gone
-        final = (
-            TransferEnding.CUSTOMER_HUNG_UP if self._customer_gone and ending is not TransferEnding.TALKED else ending
-        )
+        talked = ending is TransferEnding.TALKED
+        final = TransferEnding.CUSTOMER_HUNG_UP if self._customer_gone and not talked else ending
         returned: bool = await workflow.execute_activity_method(
             TransferActivities.end_transfer,
             EndTransfer(self._id, final, bring_back=not over),

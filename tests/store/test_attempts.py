@@ -155,7 +155,7 @@ async def test_a_refusal_is_recorded_once(stage: Stage) -> None:
     await stage.accept(grant.call_id)
     assert await stage.refuse(grant.call_id, FailureClass.RETRYABLE, message="too many")
     before = await stage.everything()
-    assert not await stage.refuse(grant.call_id, FailureClass.PERMANENT, message="something else")
+    assert await stage.refuse(grant.call_id, FailureClass.PERMANENT, message="something else")
     assert await stage.everything() == before
 
 

@@ -18,6 +18,7 @@ from uuid import uuid4
 import httpx
 import uvicorn
 from pydantic import SecretStr
+from temporalio import activity
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
@@ -49,26 +50,34 @@ class SkippedClock:
         self._ahead = await environment.get_current_time() - datetime.now(UTC)
 
 
-class _Looking(ActivityInboundInterceptor):
-    def __init__(self, next: ActivityInboundInterceptor, clock: SkippedClock, environment: WorkflowEnvironment) -> None:
+class WorkerKilled(RuntimeError):
+    """Raised where a worker is to have died: its work is done, its result is lost."""
+
+
+class _AroundActivity(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, rig: "Rig") -> None:
         super().__init__(next)
-        self._clock = clock
-        self._environment = environment
+        self._rig = rig
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
-        await self._clock.look(self._environment)
-        return await super().execute_activity(input)
+        # Time may have been skipped just now.
+        await self._rig.clock.look(self._rig.environment)
+        result = await super().execute_activity(input)
+        name = activity.info().activity_type
+        if name in self._rig.losing:
+            self._rig.losing.remove(name)
+            raise WorkerKilled
+        return result
 
 
-class LookAtTheClock(Interceptor):
-    """Sets the store's clock by the server's before each activity: time may have been skipped just now."""
+class AroundActivities(Interceptor):
+    """Sets the store's clock before each activity, and loses the results that the rig says."""
 
-    def __init__(self, clock: SkippedClock, environment: WorkflowEnvironment) -> None:
-        self._clock = clock
-        self._environment = environment
+    def __init__(self, rig: "Rig") -> None:
+        self._rig = rig
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        return _Looking(next, self._clock, self._environment)
+        return _AroundActivity(next, self._rig)
 
 
 class Rig:
@@ -79,6 +88,7 @@ class Rig:
         self.client = environment.client
         self.database = database
         self.clock = clock
+        self.losing: list[str] = []
         self._folder = folder
         self._phones = 0
 
@@ -113,10 +123,10 @@ class Rig:
         server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", lifespan="off"))
         serving = asyncio.create_task(server.serve())
         twilio = twilio_client(self.settings)
-        looking = LookAtTheClock(self.clock, self.environment)
         worker = WorkerProcess(
-            self.settings, self.database, self.client, twilio, sandboxed=True, interceptors=[looking]
+            self.settings, self.database, self.client, twilio, sandboxed=True, interceptors=[AroundActivities(self)]
         )
+        self.relay = worker.relay
         working = asyncio.create_task(worker.run())
         self.api = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}{PREFIX}", trust_env=False)
         await self.until(lambda: _value(server.started))
@@ -140,6 +150,10 @@ class Rig:
         self.simulator.exchange.directory.put([Person.model_validate(fields)])
         return phone
 
+    def lose_result(self, activity_name: str) -> None:
+        """The next run of this activity does its work, and is then lost as if the worker had been killed."""
+        self.losing.append(activity_name)
+
     def fault(self, **fault: Any) -> None:
         self.simulator.faults.add(Fault.model_validate(fault))
 
@@ -147,14 +161,27 @@ class Rig:
         """The simulator's record of the calls to a phone."""
         return list(self.simulator.exchange.calls.by_to.get(phone, []))
 
+    async def number(self, **fields: Any) -> str:
+        """A number of ours, registered and owned, with five channels if nothing else is said."""
+        self._phones += 1
+        phone = f"+1415{4_000_000 + self._phones:07d}"
+        self.simulator.account.add_numbers([phone])
+        (await self.api.post("/numbers", json={"phone": phone, "channels": 5, **fields})).raise_for_status()
+        return phone
+
     async def campaign(self, phones: list[str], **template: Any) -> str:
         """A started campaign of these people; its id."""
+        campaign_id = await self.created(phones, number=await self.number(), **template)
+        (await self.api.post(f"/campaigns/{campaign_id}/start")).raise_for_status()
+        return campaign_id
+
+    async def created(
+        self, phones: list[str], *, number: str, pacing: dict[str, Any] | None = None, **template: Any
+    ) -> str:
+        """A campaign that is not started yet; its id."""
         name = f"test-{uuid4().hex[:8]}"
-        self._phones += 1
-        number = f"+1415{4_000_000 + self._phones:07d}"
-        self.simulator.account.add_numbers([number])
-        (await self.api.post("/numbers", json={"phone": number, "channels": 5})).raise_for_status()
         definition = {
+            **(pacing or {}),
             "name": name,
             "template": {
                 "name": name,
@@ -170,7 +197,6 @@ class Rig:
         made = await self.api.post("/campaigns", json=definition)
         assert made.is_success, made.text
         campaign_id = made.json()["campaign"]["id"]
-        (await self.api.post(f"/campaigns/{campaign_id}/start")).raise_for_status()
         assert isinstance(campaign_id, str)
         return campaign_id
 

@@ -21,9 +21,9 @@ TIME_LIMIT_S = 14_400.0
 class InboundRequest(Strict):
     """Somebody calls one of our numbers, or many do.
 
-    ``from`` is the caller; with ``count`` above 1 the others have the numbers after it. ``spread_s`` is the time over
-    which they begin to ring. ``behaviour`` is what they do once answered; without it, what the scenario says of them.
-    A caller who is not answered gives up after ``gives_up_after_s``.
+    ``from`` is the caller; with ``count`` above 1 the others have the numbers after it, and all have its voice.
+    ``spread_s`` is the time over which they begin to ring. ``behaviour`` is what they do once answered; without it,
+    what the scenario says of them. A caller who is not answered gives up after ``gives_up_after_s``.
     """
 
     caller: str = Field(alias="from", pattern=r"^\+[1-9]\d{6,14}$")
@@ -68,6 +68,7 @@ class Arrival:
     call: Call
     behaviour: Behaviour
     gives_up_after_s: float
+    voice_of: str
     delay_s: float = 0.0
 
     async def go(self, call: Call) -> None:
@@ -80,7 +81,7 @@ class Arrival:
             call.end("failed", SIP_NO_INSTRUCTIONS, "the network")
             return
         document = Document(request.url, request.method)
-        preparing = asyncio.ensure_future(exchange.clips_of(self.behaviour, call.caller))
+        preparing = asyncio.ensure_future(exchange.clips_of(self.behaviour, self.voice_of))
 
         async def pick_up() -> None:
             clips = await preparing
@@ -118,7 +119,7 @@ class Arrivals:
             call.person, call.behaviour = person.name, behaviour.behaviour
             delay_s = request.spread_s * place / request.count
             call.created_s += delay_s
-            made.append(Arrival(self.exchange, call, behaviour, request.gives_up_after_s, delay_s))
+            made.append(Arrival(self.exchange, call, behaviour, request.gives_up_after_s, request.caller, delay_s))
         return made
 
 

@@ -31,7 +31,8 @@ class Context:
     signatures: SignatureCheck
 
 
-def context_of(request: Request) -> Context:
+# Dependencies are coroutines: a plain function would cost every request a thread.
+async def context_of(request: Request) -> Context:
     found = request.app.state.context
     assert isinstance(found, Context)
     return found
@@ -42,7 +43,9 @@ AContext = Annotated[Context, Depends(context_of)]
 _bearer = HTTPBearer(auto_error=False, description="the API_KEY of the settings; not needed when that is unset")
 
 
-def require_key(context: AContext, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> None:
+async def require_key(
+    context: AContext, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> None:
     """Refuse a request without the API key, when there is one."""
     wanted = context.settings.api_key
     if wanted is None:

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, case, delete, func, insert, select, update
+from sqlalchemy import Row, bindparam, case, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from breeze_buddy.domain.pod import Pod, PodInput
 from breeze_buddy.store.database import Transaction, serialise_allocation
 from breeze_buddy.store.errors import NotFound
-from breeze_buddy.store.schema import calls, campaigns, pod_leases, pods
+from breeze_buddy.store.schema import UtcDateTime, calls, campaigns, pod_leases, pods
 
 SILENT_AFTER = timedelta(seconds=10)
 """A pod that has not beaten for so long gets no new stream."""
@@ -169,20 +169,7 @@ async def allocate(tx: Transaction, wanted: Sequence[Wanted], *, now: datetime) 
 
 async def _count_streams(tx: Transaction, call_ids: list[str]) -> Sequence[Row[Any]]:
     """One more stream for each call; what else has to be known of them. Nobody else changes them from here on."""
-    pool = select(campaigns.c.pool).where(campaigns.c.id == calls.c.campaign_id).scalar_subquery()
-    held = (
-        select(pod_leases.c.pod)
-        .where(pod_leases.c.call_id == calls.c.id, pod_leases.c.released_at.is_(None))
-        .scalar_subquery()
-    )
-    return (
-        await tx.execute(
-            update(calls)
-            .where(calls.c.id.in_(call_ids))
-            .values(streams=calls.c.streams + 1)
-            .returning(calls.c.id, calls.c.lead_id, calls.c.streams, pool.label("pool"), held.label("pod"))
-        )
-    ).all()
+    return (await tx.execute(_STREAMS, {"call_ids": call_ids})).all()
 
 
 async def _doubt(tx: Transaction, names: set[str], now: datetime) -> None:
@@ -192,16 +179,7 @@ async def _doubt(tx: Transaction, names: set[str], now: datetime) -> None:
 
 async def _candidates(tx: Transaction, now: datetime) -> list[_Candidate]:
     """Pods that may take streams, with their loads."""
-    rows = await tx.execute(
-        select(
-            pods.c.name,
-            pods.c.stream_url,
-            pods.c.pool,
-            pods.c.capacity,
-            _live().label("live"),
-            case((pods.c.doubted_at >= pods.c.beat_at, True), else_=False).label("doubted"),
-        ).where(pods.c.draining.is_(False), pods.c.beat_at > now - SILENT_AFTER)
-    )
+    rows = await tx.execute(_READY, {"since": now - SILENT_AFTER})
     return [_Candidate(*row) for row in rows]
 
 
@@ -220,12 +198,42 @@ def _choose(call: Row[Any], candidates: list[_Candidate], *, elsewhere: bool) ->
 
 
 async def _lease(tx: Transaction, rows: list[dict[str, Any]]) -> None:
-    dialect: Any = postgresql if tx.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(pod_leases)
-    await tx.execute(
-        statement.on_conflict_do_update(
-            index_elements=["call_id"],
-            set_={name: statement.excluded[name] for name in ("pod", "leased_at", "released_at")},
-        ),
-        rows,
+    await tx.execute(_LEASE[tx.dialect.name], rows)
+
+
+# The router's statements, made once: Twilio waits while they run.
+
+
+def _streams_statement() -> Any:
+    pool = select(campaigns.c.pool).where(campaigns.c.id == calls.c.campaign_id).scalar_subquery()
+    held = (
+        select(pod_leases.c.pod)
+        .where(pod_leases.c.call_id == calls.c.id, pod_leases.c.released_at.is_(None))
+        .scalar_subquery()
     )
+    return (
+        update(calls)
+        .where(calls.c.id.in_(bindparam("call_ids", expanding=True)))
+        .values(streams=calls.c.streams + 1)
+        .returning(calls.c.id, calls.c.lead_id, calls.c.streams, pool.label("pool"), held.label("pod"))
+    )
+
+
+def _lease_statement(dialect: Any) -> Any:
+    statement = dialect.insert(pod_leases)
+    return statement.on_conflict_do_update(
+        index_elements=["call_id"],
+        set_={name: statement.excluded[name] for name in ("pod", "leased_at", "released_at")},
+    )
+
+
+_STREAMS = _streams_statement()
+_READY = select(
+    pods.c.name,
+    pods.c.stream_url,
+    pods.c.pool,
+    pods.c.capacity,
+    _live().label("live"),
+    case((pods.c.doubted_at >= pods.c.beat_at, True), else_=False).label("doubted"),
+).where(pods.c.draining.is_(False), pods.c.beat_at > bindparam("since", type_=UtcDateTime))
+_LEASE = {"postgresql": _lease_statement(postgresql), "sqlite": _lease_statement(sqlite)}

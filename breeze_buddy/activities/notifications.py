@@ -21,6 +21,7 @@ from temporalio.exceptions import ApplicationError
 from breeze_buddy.store import campaigns, leads, overview, templates
 from breeze_buddy.store.database import Database
 
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 SIGNATURE_HEADER = "X-Breeze-Signature"
 _TIMEOUT = aiohttp.ClientTimeout(total=15)
 
@@ -59,8 +60,18 @@ def check_public(host: str) -> None:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         return
-    if not address.is_global or address.is_multicast:
+    inside = _carried(address)
+    if not address.is_global or address.is_multicast or (inside is not None and not inside.is_global):
         raise PrivateAddress(f"{host} is not a public address; set WEBHOOK_ALLOW_PRIVATE=true to allow it")
+
+
+def _carried(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 one stands for: mapped, 6to4 or NAT64."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +111,9 @@ class NotificationActivities:
                 session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
             ):
                 status = answer.status
-        except PrivateAddress as error:
+        except (PrivateAddress, aiohttp.ClientConnectorDNSError) as error:
+            if not isinstance(error, PrivateAddress) and not isinstance(error.os_error, PrivateAddress):
+                raise
             raise ApplicationError(str(error), type="WebhookRefused", non_retryable=True) from error
         if 200 <= status < 300:
             return status

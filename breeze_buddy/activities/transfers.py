@@ -4,6 +4,7 @@ Each can run twice. A human's phone is rung once for each leg: its intent is com
 a second run that finds the intent looks for the call instead of sending again.
 """
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,17 +14,19 @@ from breeze_buddy.activities.answer import Answers
 from breeze_buddy.domain.call import CallStatus, FailureClass
 from breeze_buddy.domain.flow import fill
 from breeze_buddy.domain.messages import LegEvent, LegNews
+from breeze_buddy.domain.phone import mask
 from breeze_buddy.domain.transfer import TransferEnding, TransferOrder
-from breeze_buddy.store import transfers
+from breeze_buddy.store import human_legs, transfers
 from breeze_buddy.store.database import Database
-from breeze_buddy.store.transfers import Leg, TransferCall
+from breeze_buddy.store.human_legs import Leg
+from breeze_buddy.store.transfers import TransferCall
 from breeze_buddy.telephony import conference_twiml, twiml
-from breeze_buddy.telephony.client import AnswerUrl, PlaceCall, Twilio
+from breeze_buddy.telephony.client import LONGEST_CALL_S, AnswerUrl, PlaceCall, Twilio
 from breeze_buddy.telephony.conference_twiml import ConferenceRoom
 from breeze_buddy.telephony.errors import NotFound, TelephonyError
 
 _CLOCK_DIFFERENCE = timedelta(seconds=30)
-_LONGEST_TALK_S = 14_400
+_LOOK_FOR_IT_S = (0.0, 0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class TransferPlan:
     max_wait_s: float
     alone_s: float
     open: bool
+    ended: TransferEnding | None = None  # it was over before it was taken up
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,7 @@ class TransferRoom:
 
 def briefing_of(transfer: TransferCall) -> str:
     """What the human is told: who, why, and what was learnt."""
-    told = {**transfer.briefing, "reason": fill(transfer.briefing["reason"], transfer.briefing)}
-    text = fill(transfer.policy.briefing, told).strip()
+    text = fill(transfer.policy.briefing, transfer.briefing).strip()
     summary = transfer.briefing["summary"]
     return f"{text} {summary}." if summary and "{summary}" not in transfer.policy.briefing else text
 
@@ -120,6 +123,7 @@ class TransferActivities:
             ring_timeout_s=policy.ring_timeout_s,
             max_wait_s=policy.max_wait_s,
             alone_s=policy.alone_s,
+            ended=transfer.ending,
             open=hours is None or hours.is_open(self._database.now()),
         )
 
@@ -129,14 +133,14 @@ class TransferActivities:
 
         The stream's socket is closed by Twilio when this lands, never before by us.
         """
-        async with self._database.read() as tx:
+        async with self._database.write() as tx:
             transfer = await transfers.get(tx, transfer_id)
+            # Before the request: one whose answer is lost may have moved the customer all the same.
+            await transfers.mark(tx, transfer_id, "customer_moved_at", now=self._database.now())
         try:
             await self._twilio.move_call(transfer.call_sid, self._room.customer(transfer))
         except NotFound:
             return False
-        async with self._database.write() as tx:
-            await transfers.mark(tx, transfer_id, "customer_moved_at", now=self._database.now())
         return True
 
     @activity.defn
@@ -146,10 +150,10 @@ class TransferActivities:
         async with self._database.write() as tx:
             transfer = await transfers.get(tx, order.transfer_id)
             phone = transfer.policy.agents[order.place]
-            first = await transfers.intend_leg(tx, order.leg_id, order.transfer_id, phone, now=now)
+            first = await human_legs.intend_leg(tx, order.leg_id, order.transfer_id, phone, now=now)
             if first is None:
                 return LegDialled(ringing=False, taken=True)
-            leg = await transfers.leg(tx, order.leg_id)
+            leg = await human_legs.leg(tx, order.leg_id)
         if not first:
             return await self._find(transfer, leg)
         try:
@@ -164,7 +168,7 @@ class TransferActivities:
             )
             return await self._not_dialled(leg, ending, str(error))
         async with self._database.write() as tx:
-            await transfers.note_leg(tx, leg.id, sid=sid)
+            await human_legs.note_leg(tx, leg.id, sid=sid)
         return LegDialled(ringing=True)
 
     def _call(self, transfer: TransferCall, leg: Leg) -> PlaceCall:
@@ -175,31 +179,42 @@ class TransferActivities:
             status_callback=self._room.url("leg-status", leg_id=leg.id),
             amd_callback=self._room.url("leg-amd", leg_id=leg.id),
             ring_timeout_s=transfer.policy.ring_timeout_s,
-            time_limit_s=_LONGEST_TALK_S,
+            time_limit_s=LONGEST_CALL_S,
         )
 
     async def _find(self, transfer: TransferCall, leg: Leg) -> LegDialled:
-        """A request without an answer: the call is in our facts, in Twilio's list, or it is not."""
-        if leg.sid is not None:
-            return LegDialled(ringing=True)
+        """A request without an answer: the call is in our facts, in Twilio's list, or it is not.
+
+        Looked for several times: its first callback, and Twilio's list, may be a moment late.
+        """
+        for pause_s in _LOOK_FOR_IT_S:
+            await asyncio.sleep(pause_s)
+            if await self._found(transfer, leg):
+                return LegDialled(ringing=True)
+        return await self._not_dialled(leg, TransferEnding.PROVIDER_ERROR, "the request to Twilio was lost")
+
+    async def _found(self, transfer: TransferCall, leg: Leg) -> bool:
+        async with self._database.read() as tx:
+            if (await human_legs.leg(tx, leg.id)).sid is not None:
+                return True
         since = leg.intended_at - _CLOCK_DIFFERENCE
         for call in await self._twilio.find_calls(leg.phone, transfer.from_phone, since):
             async with self._database.write() as tx:
-                if call.created_at >= since and await transfers.leg_by_sid(tx, call.sid) is None:
-                    await transfers.note_leg(tx, leg.id, sid=call.sid)
-                    return LegDialled(ringing=True)
-        return await self._not_dialled(leg, TransferEnding.PROVIDER_ERROR, "the request to Twilio was lost")
+                if call.created_at >= since and await human_legs.leg_by_sid(tx, call.sid) is None:
+                    await human_legs.note_leg(tx, leg.id, sid=call.sid)
+                    return True
+        return False
 
     async def _not_dialled(self, leg: Leg, ending: TransferEnding, message: str) -> LegDialled:
         async with self._database.write() as tx:
-            await transfers.note_leg(tx, leg.id, ending=ending, error_message=message, ended_at=self._database.now())
+            await human_legs.note_leg(tx, leg.id, ending=ending, error_message=message, ended_at=self._database.now())
         return LegDialled(ringing=False, ending=ending)
 
     @activity.defn
     async def check_leg(self, leg_id: str) -> LegEvent:
         """Ask Twilio how a human's phone stands, when nothing was heard of it."""
         async with self._database.read() as tx:
-            leg = await transfers.leg(tx, leg_id)
+            leg = await human_legs.leg(tx, leg_id)
         if leg.sid is None:
             return LegEvent(leg_id=leg_id, news=LegNews.ENDED)
         try:
@@ -210,7 +225,7 @@ class TransferActivities:
         over = status is not None and status.is_terminal
         if over:
             async with self._database.write() as tx:
-                await transfers.note_leg(tx, leg_id, status=status, ended_at=self._database.now())
+                await human_legs.note_leg(tx, leg_id, status=status, ended_at=self._database.now())
         return LegEvent(leg_id=leg_id, news=LegNews.ENDED if over else LegNews.ANSWERED, status=status)
 
     @activity.defn
@@ -218,36 +233,36 @@ class TransferActivities:
         """Who is in the conference: leg ids, and None for the customer. Asked when callbacks did not say."""
         async with self._database.read() as tx:
             transfer = await transfers.get(tx, transfer_id)
-            inside = await self._twilio.in_conference(transfer.conference_name)
-            found: list[str | None] = [None] if transfer.call_sid in inside else []
-            for sid in inside:
-                leg = await transfers.leg_by_sid(tx, sid)
-                if leg is not None:
-                    found.append(leg.id)
-        return found
+        inside = await self._twilio.in_conference(transfer.conference_name)
+        found: list[str | None] = [None] if transfer.call_sid in inside else []
+        async with self._database.read() as tx:
+            legs = [await human_legs.leg_by_sid(tx, sid) for sid in inside]
+        return found + [leg.id for leg in legs if leg is not None]
 
     @activity.defn
     async def ending_of_leg(self, leg_id: str) -> TransferEnding:
         """Why nobody talks on a leg that is over."""
         async with self._database.read() as tx:
-            return await transfers.leg_ending(tx, leg_id)
+            return await human_legs.leg_ending(tx, leg_id)
 
     @activity.defn
     async def hang_up_legs(self, transfer_id: str, but: str | None) -> None:
         """End every phone of the transfer that rings or talks, except one."""
         async with self._database.read() as tx:
-            legs = [leg for leg in await transfers.live_legs(tx, transfer_id) if leg.id != but]
+            legs = [leg for leg in await human_legs.live_legs(tx, transfer_id) if leg.id != but]
         for leg in legs:
             if leg.sid is not None:
                 await self._twilio.hang_up(leg.sid)
             async with self._database.write() as tx:
-                await transfers.note_leg(tx, leg.id, ended_at=self._database.now())
+                await human_legs.note_leg(tx, leg.id, ended_at=self._database.now())
 
     @activity.defn
-    async def note_connected(self, transfer_id: str) -> None:
-        """Customer and human hear each other."""
+    async def note_connected(self, leg_id: str) -> str:
+        """Customer and human hear each other. Returns the human's phone, masked."""
         async with self._database.write() as tx:
-            await transfers.connect(tx, transfer_id, now=self._database.now())
+            leg = await human_legs.leg(tx, leg_id)
+            await transfers.connect(tx, leg.transfer_id, now=self._database.now())
+        return mask(leg.phone)
 
     @activity.defn
     async def end_transfer(self, order: EndTransfer) -> bool:
@@ -260,6 +275,8 @@ class TransferActivities:
             await transfers.end(
                 tx, order.transfer_id, order.ending, returned=order.bring_back, now=self._database.now()
             )
+        if order.bring_back and not transfer.moved:
+            return True  # never left the agent, who looks how the transfer stands
         if not order.bring_back:
             await self._twilio.end_conference(transfer.conference_name)
             return False

@@ -10,7 +10,7 @@ from breeze_buddy.activities.transfers import TransferRoom, briefing_of
 from breeze_buddy.api.context import AContext, Context
 from breeze_buddy.api.hold_music import HOLD_MUSIC_WAV
 from breeze_buddy.api.twilio_callbacks import ASigned, Signed
-from breeze_buddy.domain.call import CallFacts
+from breeze_buddy.domain.call import AnsweredBy, CallStatus
 from breeze_buddy.domain.messages import (
     CONFERENCE_NEWS,
     LEG_NEWS,
@@ -19,7 +19,8 @@ from breeze_buddy.domain.messages import (
     LegNews,
     transfer_workflow_id,
 )
-from breeze_buddy.store import callbacks, transfers
+from breeze_buddy.domain.transfer import TransferEnding
+from breeze_buddy.store import callbacks, human_legs, transfers
 from breeze_buddy.store.callbacks import Delivery, Received
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.transfers import TransferCall
@@ -32,6 +33,8 @@ logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/twilio/callback/transfer", tags=["twilio"])
 
 _ACCEPT_WAIT_S = 8
+_OVER = {status.value for status in CallStatus if status.is_terminal}
+_TAKEN = "The call has been taken by somebody else. Goodbye."
 
 
 def twiml_answer(text: str) -> Response:
@@ -60,52 +63,41 @@ async def _keep(
 
 @router.post("/human")
 async def human_answers(context: AContext, signed: ASigned, leg_id: str) -> Response:
-    """A human of the team has picked up: the briefing, then the conference, at once or after a digit."""
+    """A human of the team has picked up: the briefing, then `accept`, at once or after a digit."""
     async with context.database.write() as tx:
-        leg = await transfers.leg(tx, leg_id)
+        leg = await human_legs.leg(tx, leg_id)
         transfer = await transfers.get(tx, leg.transfer_id)
-        await transfers.note_leg(tx, leg_id, answered_at=context.database.now())
-        if transfer.ended:
-            return twiml_answer(twiml.hang_up())
-        if transfer.policy.accept == "digit":
-            accept_url = TransferRoom(context.answers).url("accept", leg_id=leg_id)
-            return twiml_answer(
-                conference_twiml.ask_human(
-                    briefing=briefing_of(transfer), accept_url=accept_url, timeout_s=_ACCEPT_WAIT_S
-                )
-            )
-    return await _let_in(context, signed, leg_id, briefing=briefing_of(transfer))
+        await human_legs.note_leg(tx, leg_id, answered_at=context.database.now())
+    if transfer.ended or leg.ended:
+        return twiml_answer(twiml.hang_up())
+    briefing = briefing_of(transfer)
+    accept_url = TransferRoom(context.answers).url("accept", leg_id=leg_id)
+    if transfer.policy.accept == "digit":
+        return twiml_answer(
+            conference_twiml.ask_human(briefing=briefing, accept_url=accept_url, timeout_s=_ACCEPT_WAIT_S)
+        )
+    return twiml_answer(conference_twiml.brief_human(briefing=briefing, accept_url=accept_url))
 
 
 @router.post("/accept")
 async def human_accepts(context: AContext, signed: ASigned, leg_id: str) -> Response:
-    """The digit after the briefing: 1 takes the call, anything else declines it."""
-    if signed.form.get("Digits") == ACCEPT_DIGIT:
-        return await _let_in(context, signed, leg_id, briefing=None)
+    """The human has heard the briefing. Where a digit is asked for, 1 takes the call, anything else declines it."""
     async with context.database.write() as tx:
-        leg = await transfers.leg(tx, leg_id)
+        leg = await human_legs.leg(tx, leg_id)
         transfer = await transfers.get(tx, leg.transfer_id)
-        event = LegEvent(leg_id=leg_id, news=LegNews.DECLINED)
-        await transfers.note_leg(tx, leg_id, ending="declined")
-        delivery = await _keep(context, tx, signed, transfer, event)
-    await _send(context, delivery)
-    return twiml_answer(twiml.hang_up())
-
-
-async def _let_in(context: Context, signed: Signed, leg_id: str, *, briefing: str | None) -> Response:
-    """Accept the call for this human, unless somebody else was quicker."""
-    async with context.database.write() as tx:
-        leg = await transfers.leg(tx, leg_id)
-        transfer = await transfers.get(tx, leg.transfer_id)
-        delivery = None
-        accepted = await transfers.accept_leg(tx, leg_id, now=context.database.now())
-        if accepted:
+        if transfer.policy.accept == "digit" and signed.form.get("Digits") != ACCEPT_DIGIT:
+            event: LegEvent | None = LegEvent(leg_id=leg_id, news=LegNews.DECLINED)
+            await human_legs.note_leg(tx, leg_id, ending=TransferEnding.DECLINED)
+            answer = twiml.hang_up()
+        elif await human_legs.accept_leg(tx, leg_id, now=context.database.now()):
             event = LegEvent(leg_id=leg_id, news=LegNews.ACCEPTED)
-            delivery = await _keep(context, tx, signed, transfer, event)
+            answer = conference_twiml.human(TransferRoom(context.answers).of(transfer))
+        else:
+            event = None
+            answer = twiml.hang_up() if transfer.ended else twiml.apology(_TAKEN)
+        delivery = await _keep(context, tx, signed, transfer, event) if event is not None else None
     await _send(context, delivery)
-    if not accepted:
-        return twiml_answer(twiml.apology("The call has been taken by somebody else. Goodbye."))
-    return twiml_answer(conference_twiml.human(TransferRoom(context.answers).of(transfer), briefing=briefing))
+    return twiml_answer(answer)
 
 
 @router.post("/leg-status", status_code=status.HTTP_204_NO_CONTENT)
@@ -113,9 +105,13 @@ async def leg_status(context: AContext, signed: ASigned, leg_id: str) -> Respons
     """News of a human's phone: it rings, is answered, or is over."""
     facts = StatusCallback.parse(signed.form).facts()
     async with context.database.write() as tx:
-        leg = await transfers.leg(tx, leg_id)
+        leg = await human_legs.leg(tx, leg_id)
         transfer = await transfers.get(tx, leg.transfer_id)
-        over = await _note_leg(context, tx, leg_id, facts)
+        over = facts.status is not None and facts.status.is_terminal
+        if over:
+            await human_legs.leg_over(tx, leg_id, facts, now=context.database.now())
+        else:
+            await human_legs.note_leg(tx, leg_id, sid=facts.sid)
         delivery = None
         if over:
             event = LegEvent(leg_id=leg_id, news=LegNews.ENDED, status=facts.status)
@@ -123,25 +119,17 @@ async def leg_status(context: AContext, signed: ASigned, leg_id: str) -> Respons
     return await _send(context, delivery)
 
 
-async def _note_leg(context: Context, tx: Transaction, leg_id: str, facts: CallFacts) -> bool:
-    over = facts.status is not None and facts.status.is_terminal
-    values: dict[str, object] = {"sid": facts.sid}
-    if over:
-        values |= {"status": facts.status, "ended_at": facts.ended_at or context.database.now()}
-    await transfers.note_leg(tx, leg_id, **values)
-    return over
-
-
 @router.post("/leg-amd", status_code=status.HTTP_204_NO_CONTENT)
 async def leg_machine(context: AContext, signed: ASigned, leg_id: str) -> Response:
     """Who answered a human's phone; a machine is hung up on."""
     facts = AmdCallback.parse(signed.form).facts()
     async with context.database.write() as tx:
-        leg = await transfers.leg(tx, leg_id)
+        leg = await human_legs.leg(tx, leg_id)
         transfer = await transfers.get(tx, leg.transfer_id)
-        await transfers.note_leg(tx, leg_id, answered_by=facts.answered_by)
+        await human_legs.note_leg(tx, leg_id, answered_by=facts.answered_by)
         delivery = None
-        if facts.answered_by in ("machine", "fax"):
+        if facts.answered_by in (AnsweredBy.MACHINE, AnsweredBy.FAX):
+            await human_legs.machine_answered(tx, leg_id)
             event = LegEvent(leg_id=leg_id, news=LegNews.MACHINE)
             delivery = await _keep(context, tx, signed, transfer, event)
     return await _send(context, delivery)
@@ -160,14 +148,21 @@ async def conference_news(context: AContext, signed: ASigned, transfer_id: str) 
         if joined is None:
             return Response(status_code=status.HTTP_204_NO_CONTENT)
         sid = form.get("CallSid", "")
-        leg = await transfers.leg_by_sid(tx, sid)
+        leg = await human_legs.leg_by_sid(tx, sid)
         if leg is None and sid != transfer.call_sid:
             return Response(status_code=status.HTTP_204_NO_CONTENT)
         if leg is None and joined:
             await transfers.mark(tx, transfer_id, "customer_joined_at", now=now)
         if leg is not None and joined:
-            await transfers.note_leg(tx, leg.id, joined_at=now)
-        event = ConferenceEvent(joined=joined, leg_id=leg.id if leg else None)
+            await human_legs.note_leg(tx, leg.id, joined_at=now)
+        if joined and await human_legs.both_are_there(tx, transfer_id):
+            await transfers.connect(tx, transfer_id, now=now)
+        event = ConferenceEvent(
+            conference_sid=form.get("ConferenceSid", ""),
+            joined=joined,
+            leg_id=leg.id if leg else None,
+            hung_up=not joined and form.get("ParticipantCallStatus") in _OVER,
+        )
         delivery = await _keep(context, tx, signed, transfer, event)
     return await _send(context, delivery)
 

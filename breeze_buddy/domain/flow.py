@@ -166,7 +166,8 @@ class Flow(_Model):
 
     def _bad_texts(self) -> "list[tuple[str, str]]":
         bad = []
-        for text in self.texts:
+        reasons = tuple(node.then.reason for node in self.nodes.values() if isinstance(node.then, TransferToAgent))
+        for text in self.texts + reasons:
             try:
                 placeholders(text)
             except ValueError as error:

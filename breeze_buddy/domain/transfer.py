@@ -2,10 +2,11 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from breeze_buddy.domain.flow import placeholders
 from breeze_buddy.domain.phone import E164
 from breeze_buddy.domain.window import CallingWindow
 
@@ -69,8 +70,17 @@ class TransferPolicy(BaseModel):
     on_failure: Literal["return", "callback"] = Field(
         "return", description="the customer goes on with the agent; or is promised a call and the conversation ends"
     )
+    callback_say: str = Field("We will call you back.", max_length=500, description="said when a call is promised")
     callback_after: timedelta = Field(timedelta(hours=1), gt=timedelta(0), le=timedelta(days=30))
-    alone_s: float = Field(15, ge=3, le=120, description="longest anybody is alone in the conference")
+    alone_s: float = Field(
+        15, ge=3, le=120, description="longest one waits for the other in the conference, once a human has accepted"
+    )
+
+    @model_validator(mode="after")
+    def _texts_can_be_filled(self) -> Self:
+        for text in (self.briefing, self.comfort, self.failed_say, self.callback_say):
+            placeholders(text)
+        return self
 
 
 class TransferView(BaseModel):

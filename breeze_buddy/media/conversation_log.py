@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from breeze_buddy.domain.conversation import ConversationReport, ConversationState, Utterance
+from breeze_buddy.domain.transfer import TransferEnding
 from breeze_buddy.media.engines import Conversation, Finish
 from breeze_buddy.media.playback import Playback
 
@@ -26,6 +27,7 @@ class ConversationLog:
         self._began_at = before.began_at if before else now
         self._zero_s = loop_s() - max(0.0, (now - self._began_at).total_seconds())
         self._transcript: list[Utterance] = list(before.transcript) if before else []
+        self._before = before
 
     @property
     def caller_has_spoken(self) -> bool:
@@ -48,7 +50,15 @@ class ConversationLog:
             transcript=tuple(self._transcript),
             reprompts=conversation.reprompts,
             began_at=self._began_at,
+            returned=self._returned,
         )
+
+    @property
+    def _returned(self) -> TransferEnding | None:
+        """Back from a transfer, and nothing was said since."""
+        if self._before is None or len(self._transcript) > len(self._before.transcript):
+            return None
+        return self._before.returned
 
     def report(self, finish: Finish, answers: dict[str, str]) -> ConversationReport:
         now = self._clock()

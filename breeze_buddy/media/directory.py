@@ -5,6 +5,7 @@ from typing import Protocol
 
 from breeze_buddy.domain.conversation import ConversationReport, ConversationState
 from breeze_buddy.domain.template import Template
+from breeze_buddy.domain.transfer import TransferEnding
 
 
 class StreamRefused(Exception):
@@ -13,6 +14,10 @@ class StreamRefused(Exception):
 
 class RecordingUnchanged(Exception):
     """The recording was not paused, or does not go on; the message says why. Asking again does no harm."""
+
+
+class TransferRefused(Exception):
+    """The call cannot be handed over; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +49,12 @@ class CallDirectory(Protocol):
 
     async def resume_recording(self, call_id: str) -> None:
         """The recording takes sound again. Raises RecordingUnchanged."""
+
+    async def request_transfer(self, call_id: str, reason: str) -> None:
+        """Ask for a human. Twilio ends the stream when the caller is moved. Raises TransferRefused."""
+
+    async def transfer_ending(self, call_id: str) -> TransferEnding | None:
+        """How the call's latest transfer ended; None while one is open, or when there was none."""
+
+    async def transfer_is_open(self, call_id: str) -> bool:
+        """Whether somebody has asked for a human, and that has not ended."""

@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 from breeze_buddy.domain.conversation import Ending
 from breeze_buddy.domain.template import Voice
+from breeze_buddy.domain.transfer import TransferEnding
 from breeze_buddy.media.directory import StreamCall
 
 
@@ -133,7 +134,14 @@ class Finish:
     do_not_call: bool = False
 
 
-Reply = Say | Finish
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """A human is to take over once everything said before has been heard; the conversation may come back."""
+
+    reason: str
+
+
+Reply = Say | Finish | HandOver
 
 
 class Privacy(Protocol):
@@ -172,9 +180,13 @@ class Conversation(Protocol):
         """False while the question is not asked yet because the recording is being paused: nothing is an answer."""
 
     def begin(self) -> AsyncIterator[Reply]:
-        """The greeting; or, in a conversation that was interrupted, an apology and the last question again."""
+        """The greeting; or, in a conversation that was interrupted, an apology and the last question again; or,
+        when the caller is back from a transfer, what `come_back` says."""
 
     def answer(self, turn: CallerTurn) -> AsyncIterator[Reply]: ...
+
+    def come_back(self, ending: TransferEnding) -> AsyncIterator[Reply]:
+        """No human could be had: say so, and go on."""
 
     def completes(self, keys: str) -> bool:
         """Whether these keys are a whole answer already; otherwise a pause or more keys complete it."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from breeze_buddy.domain.template import Voice
-from breeze_buddy.media.engines import Finish, Reply, Say, Speaker, SpokenChunk, closing
+from breeze_buddy.media.engines import Finish, HandOver, Reply, Say, Speaker, SpokenChunk, closing
 from breeze_buddy.media.playback import Playback
 
 
@@ -50,6 +50,7 @@ class Mouth:
         self._allowed.set()
         self._unheard: list[SpokenChunk] = []
         self.finish: Finish | None = None
+        self.hand_over: HandOver | None = None
         self.interruptible = True
         self.all_said = True
 
@@ -68,7 +69,7 @@ class Mouth:
         self._unheard.clear()
         self._stop()
         self._allowed.set()
-        self.finish = None
+        self.finish = self.hand_over = None
         self.interruptible = True
         self.all_said = False
         self._task = asyncio.create_task(self._say(replies))
@@ -107,12 +108,17 @@ class Mouth:
     async def _say(self, replies: AsyncIterator[Reply]) -> None:
         async with closing(replies):
             async for reply in replies:
-                if isinstance(reply, Finish):
-                    self.finish = reply
-                    self._post(Replied())
-                    break
+                match reply:
+                    case Finish():
+                        self.finish = reply
+                    case HandOver():
+                        self.hand_over = reply
+                    case Say():
+                        self._post(Replied())
+                        await self._speak(reply)
+                        continue
                 self._post(Replied())
-                await self._speak(reply)
+                break
 
     async def _speak(self, reply: Say) -> None:
         self.interruptible = reply.interruptible

@@ -8,12 +8,16 @@ question only has the question said again, twice at most: the caller may not hav
 
 The question of a sensitive node is asked when the recording is paused, and not at all when that cannot be had. The
 recording goes on when a node is entered that is not sensitive.
+
+A caller for whom no human could be had is told so, and goes on with the `failed` node of the hand-over; or with the
+question that an operator's transfer interrupted.
 """
 
 from collections.abc import AsyncIterator
 
 from breeze_buddy.domain.conversation import Ending
 from breeze_buddy.domain.flow import (
+    TRANSFER_RESULT,
     Action,
     Capture,
     DoNotCall,
@@ -22,15 +26,18 @@ from breeze_buddy.domain.flow import (
     Function,
     Node,
     ScheduleCallback,
+    TransferToAgent,
     fill,
 )
 from breeze_buddy.domain.privacy import masked, shown_part
+from breeze_buddy.domain.transfer import TransferEnding
 from breeze_buddy.media.directory import StreamCall
-from breeze_buddy.media.engines import CallerTurn, Finish, Heard, Pressed, Privacy, Reply, Say, Silence
+from breeze_buddy.media.engines import CallerTurn, Finish, HandOver, Heard, Pressed, Privacy, Reply, Say, Silence
 from breeze_buddy.media.phrases import choose_function
 from breeze_buddy.media.spoken_numbers import only_digits, spoken_digits
 
 APOLOGY = "I am sorry, we were interrupted."
+GOODBYE = "Goodbye."
 MOST_INTERRUPTIONS = 2
 MOST_NODES_A_TURN = 50
 """Nodes that go straight on to each other in a circle would otherwise never let the caller speak."""
@@ -48,6 +55,7 @@ class ScriptedConversation:
 
     def __init__(self, call: StreamCall, privacy: Privacy) -> None:
         self._flow: Flow = call.template.flow
+        self._transfer = call.template.transfer
         self._privacy = privacy
         self._protected = False  # the recording is paused for the node it stands at
         self._variables = call.variables
@@ -58,6 +66,7 @@ class ScriptedConversation:
         self._interruptions = 0
         self._partial = ""  # digits said so far of a number whose length is known
         resume = call.resume
+        self._returned = resume.returned if resume is not None else None
         self._resumed = resume is not None and resume.node in self._flow.nodes
         self._node = resume.node if resume is not None and self._resumed else self._flow.start
         self._answers = dict(resume.answers) if resume is not None else {}
@@ -84,17 +93,21 @@ class ScriptedConversation:
         return self._protected or not self._here.sensitive
 
     def begin(self) -> AsyncIterator[Reply]:
-        reprompts = self._reprompts
-        replies = self._enter(self._node)
-        if self._resumed:
-            self._reprompts = reprompts  # the same question, not a new one
-            replies = [Say(APOLOGY), *replies]
+        if self._resumed and self._returned is not None:
+            replies = self._come_back(self._returned)
+        elif self._resumed:
+            replies = [Say(APOLOGY), *self._same_again()]
+        else:
+            replies = self._enter(self._node)
         if self._resumed and self._flow.is_sensitive and not self.private:
             self._privacy.end()  # whoever had the call before may have left it paused
         return self._say(replies)
 
     def answer(self, turn: CallerTurn) -> AsyncIterator[Reply]:
         return self._say(self._decide(turn) if self.attentive else self._enter(self._node))
+
+    def come_back(self, ending: TransferEnding) -> AsyncIterator[Reply]:
+        return self._say(self._come_back(ending))
 
     def completes(self, keys: str) -> bool:
         node = self._here
@@ -108,6 +121,28 @@ class ScriptedConversation:
     @property
     def _here(self) -> Node:
         return self._flow.nodes[self._node]
+
+    def _same_again(self) -> list[Reply]:
+        """Where it stood: the same question, not a new one."""
+        reprompts = self._reprompts
+        replies = self._enter(self._node)
+        self._reprompts = reprompts
+        return replies
+
+    def _come_back(self, ending: TransferEnding) -> list[Reply]:
+        """No human could be had: why is an answer, and the flow goes on where it says."""
+        self._answers[TRANSFER_RESULT] = ending.value
+        policy = self._transfer
+        sorry = [Say(self._filled(policy.failed_say), interruptible=False)] if policy is not None else []
+        if policy is not None and policy.on_failure == "callback":
+            promise = Say(self._filled(policy.callback_say), interruptible=False)
+            return [*sorry, promise, Finish(Ending.REACHED_END, "callback", callback_after=policy.callback_after)]
+        action = self._here.then
+        if not isinstance(action, TransferToAgent):
+            return [*sorry, *self._same_again()]
+        if action.failed is not None:
+            return [*sorry, *self._enter(action.failed)]
+        return [*sorry, Say(GOODBYE, interruptible=False), Finish(Ending.REACHED_END, "not_transferred")]
 
     def _decide(self, turn: CallerTurn) -> list[Reply]:
         match turn:
@@ -174,7 +209,7 @@ class ScriptedConversation:
             node = self._here
             text = self._filled(node.say)
             if node.then is not None:
-                return [*replies, Say(text, interruptible=False), _finish(node.then)]
+                return [*replies, Say(text, interruptible=False), self._act(node.then)]
             replies.append(Say(text))
             if node.go is None:
                 return replies
@@ -229,12 +264,13 @@ class ScriptedConversation:
             spoken[name] = " ".join(shown) if name in self._dictated else shown
         return fill(text, {**self._variables, **spoken})
 
-
-def _finish(action: Action) -> Finish:
-    match action:
-        case EndConversation():
-            return Finish(Ending.REACHED_END, action.result)
-        case ScheduleCallback():
-            return Finish(Ending.REACHED_END, action.result, callback_after=action.after)
-        case DoNotCall():
-            return Finish(Ending.REACHED_END, action.result, do_not_call=True)
+    def _act(self, action: Action) -> Reply:
+        match action:
+            case EndConversation():
+                return Finish(Ending.REACHED_END, action.result)
+            case ScheduleCallback():
+                return Finish(Ending.REACHED_END, action.result, callback_after=action.after)
+            case DoNotCall():
+                return Finish(Ending.REACHED_END, action.result, do_not_call=True)
+            case TransferToAgent():
+                return HandOver(self._filled(action.reason))

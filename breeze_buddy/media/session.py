@@ -13,15 +13,17 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from breeze_buddy.domain.conversation import Ending
+from breeze_buddy.domain.transfer import TransferEnding
 from breeze_buddy.media import twilio
 from breeze_buddy.media.conversation_log import ConversationLog
 from breeze_buddy.media.directory import CallDirectory, StreamCall, StreamRefused
 from breeze_buddy.media.engines import Engines, Finish
+from breeze_buddy.media.holding import Hold
 from breeze_buddy.media.keeping import StateKeeper, deliver
 from breeze_buddy.media.playback import DEFAULT_LEAD_S, Playback
 from breeze_buddy.media.recording_pause import RecordingPause
 from breeze_buddy.media.ticker import Ticker
-from breeze_buddy.media.turn_loop import CallerGone, KeyPressed, TurnLoop
+from breeze_buddy.media.turn_loop import CallerGone, HandedBack, KeyPressed, TurnLoop
 
 log = logging.getLogger(__name__)
 
@@ -186,7 +188,7 @@ class StreamSession:
         conversation = self._engines.dialogue.converse(call, privacy)
         keeper = StateKeeper(self._directory, call.call_id)
         began_s = loop.time()
-        if call.resume is not None:
+        if call.resume is not None and call.resume.returned is None:  # waiting for a human is not talking too long
             began_s -= max(0.0, (self._clock() - call.resume.began_at).total_seconds())
         self._loop = TurnLoop(
             conversation=conversation,
@@ -196,6 +198,13 @@ class StreamSession:
             transcript=transcript,
             call_began_s=began_s,
             on_state=lambda: keeper.keep(transcript.state(conversation)),
+            hold=Hold(
+                self._directory,
+                call.call_id,
+                longest_s=call.template.transfer.max_wait_s if call.template.transfer is not None else 0,
+                save=lambda: keeper.keep_now(transcript.state(conversation)),
+                handed_back=self._handed_back,
+            ),
         )
         if self._gone:  # hung up while the call was looked up
             self._loop.post(CallerGone())
@@ -223,6 +232,10 @@ class StreamSession:
     def _send(self, message: bytes) -> None:
         if not self._gone:
             self._link.send(message)
+
+    def _handed_back(self, ending: TransferEnding) -> None:
+        if self._loop is not None:
+            self._loop.post(HandedBack(ending))
 
     def _played(self) -> None:
         if self._loop is not None:

@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable
 
 from breeze_buddy.activities.signals import Signals, Unreachable
 from breeze_buddy.domain.conversation import ConversationReport, ConversationState
-from breeze_buddy.domain.messages import CONVERSATION_REPORTED, CallEvent
+from breeze_buddy.domain.messages import CONVERSATION_REPORTED, TRANSFER_REQUESTED, CallEvent
 from breeze_buddy.domain.stream_token import InvalidStreamToken, StreamToken
-from breeze_buddy.media.directory import RecordingUnchanged, StreamCall, StreamRefused
-from breeze_buddy.store import attempts, conversations, pods
+from breeze_buddy.domain.transfer import TransferEnding
+from breeze_buddy.media.directory import RecordingUnchanged, StreamCall, StreamRefused, TransferRefused
+from breeze_buddy.store import attempts, conversations, pods, transfers
 from breeze_buddy.store.database import Database
 from breeze_buddy.store.errors import StoreError
 from breeze_buddy.telephony.client import Twilio
@@ -81,6 +82,28 @@ class StoredCalls:
     async def resume_recording(self, call_id: str) -> None:
         """The recording takes sound again. Raises RecordingUnchanged."""
         await self._set_recording(call_id, self._twilio.resume_recording)
+
+    async def request_transfer(self, call_id: str, reason: str) -> None:
+        """Ask for a human. Raises TransferRefused."""
+        try:
+            async with self._database.write() as tx:
+                asked = await transfers.request(tx, call_id, asked_by="flow", reason=reason, now=self._database.now())
+        except StoreError as error:
+            raise TransferRefused(str(error)) from error
+        try:
+            await self._signals.to_workflow(asked.workflow_id, TRANSFER_REQUESTED, asked.start)
+        except Unreachable as error:
+            logger.warning("a transfer waits for the relay: %s", error, extra={"call_id": call_id})
+
+    async def transfer_ending(self, call_id: str) -> TransferEnding | None:
+        """How the call's latest transfer ended; None while one is open, or when there was none."""
+        async with self._database.read() as tx:
+            return await transfers.latest_ending(tx, call_id)
+
+    async def transfer_is_open(self, call_id: str) -> bool:
+        """Whether somebody has asked for a human, and that has not ended."""
+        async with self._database.read() as tx:
+            return await conversations.transfer_is_open(tx, call_id)
 
     async def _set_recording(self, call_id: str, change: Callable[[str], Awaitable[None]]) -> None:
         async with self._database.read() as tx:

@@ -4,6 +4,9 @@
          ▲   └──caller speaks: hush──▶ listen            │
          └──────── a noise: go on ◀──────────────────────┘
 
+A conversation that asks for a human holds: a kind word now and then, until Twilio takes the caller away or the
+caller is handed back.
+
 Everything that can happen arrives in one inbox and is handled by one task, so no two things happen at once.
 """
 
@@ -14,9 +17,21 @@ from dataclasses import dataclass
 from breeze_buddy.domain.conversation import Ending
 from breeze_buddy.domain.privacy import MASK
 from breeze_buddy.domain.template import Template
+from breeze_buddy.domain.transfer import TransferEnding
 from breeze_buddy.media.conversation_log import ConversationLog
 from breeze_buddy.media.ear import Ear, TurnBegan, TurnHeard
-from breeze_buddy.media.engines import CallerTurn, Conversation, Engines, Finish, Heard, Pressed, Reply, Say, Silence
+from breeze_buddy.media.engines import (
+    CallerTurn,
+    Conversation,
+    Engines,
+    Finish,
+    Heard,
+    Pressed,
+    Reply,
+    Say,
+    Silence,
+)
+from breeze_buddy.media.holding import Hold
 from breeze_buddy.media.mouth import Mouth, Played, Replied, SpeakingFailed
 from breeze_buddy.media.playback import Playback
 
@@ -49,13 +64,24 @@ class CallerGone:
 
 
 @dataclass(frozen=True, slots=True)
+class HandedBack:
+    """No human takes the caller; `ending` says why."""
+
+    ending: TransferEnding
+
+
+@dataclass(frozen=True, slots=True)
 class _Due:
     """A deadline was reached: the field of TurnLoop that holds it."""
 
     what: str
 
 
-Happening = TurnBegan | TurnHeard | KeyPressed | CallerGone | Replied | Played | SpeakingFailed
+Happening = TurnBegan | TurnHeard | KeyPressed | CallerGone | HandedBack | Replied | Played | SpeakingFailed
+
+
+async def _kind_word(text: str) -> AsyncIterator[Reply]:
+    yield Say(text, interruptible=False)
 
 
 async def _farewell(text: str, ending: Ending) -> AsyncIterator[Reply]:
@@ -66,8 +92,8 @@ async def _farewell(text: str, ending: Ending) -> AsyncIterator[Reply]:
 class TurnLoop:
     """Runs one conversation to its end.
 
-    `on_state` is called whenever the conversation has moved; it must not block. `call_began_s` is the loop's time
-    from which the longest call is counted.
+    `on_state` is called whenever the conversation has moved; it must not block. `hold` asks for humans and posts
+    `HandedBack`. `call_began_s` is the loop's time from which the longest call is counted.
     """
 
     def __init__(
@@ -80,12 +106,20 @@ class TurnLoop:
         transcript: ConversationLog,
         call_began_s: float,
         on_state: Callable[[], None],
+        hold: Hold,
     ) -> None:
         self._conversation = conversation
         self._turns = template.turns
         self._transcript = transcript
         self._playback = playback
         self._on_state = on_state
+        self._hold = hold
+        self._longest_s = longest_talk_s(template.max_call_s)
+        self._transfer = template.transfer
+        self._gone = False
+        self._holding = False
+        self._ended: Finish | None = None  # held at its end, because somebody else has asked for a human
+        self._comfort_s: float | None = None
         self._inbox: asyncio.Queue[Happening] = asyncio.Queue()
         self._ear = Ear(
             voice_activity=engines.voice_activity,
@@ -96,7 +130,7 @@ class TurnLoop:
         self._mouth = Mouth(speaker=engines.speaker, voice=template.voice, playback=playback, post=self.post)
         self._keys = ""
         self._unanswered: list[str] = []  # said while the caller was already speaking again
-        self._time_up_s: float | None = call_began_s + longest_talk_s(template.max_call_s)
+        self._time_up_s: float | None = call_began_s + self._longest_s
         self._silence_s: float | None = None
         self._keys_s: float | None = None
         self._private_until_s = float("-inf")  # what began before this was said for nobody's ears
@@ -119,9 +153,10 @@ class TurnLoop:
         try:
             while True:
                 finish = self._handle(await self._next())
-                if finish is not None:
+                if finish is not None and not await self._is_held(finish):
                     return finish
         finally:
+            self._hold.close()
             self._ear.close()
             self._mouth.close()
             self._transcript.agent(self._playback, interrupted=True)
@@ -131,7 +166,7 @@ class TurnLoop:
     def _handle(self, happening: Happening | _Due) -> Finish | None:
         match happening:
             case TurnBegan(began_s):
-                if not self._is_salutation(began_s):
+                if not self._holding and not self._is_salutation(began_s):
                     self._interrupt()
             case TurnHeard(text, began_s):
                 self._on_words(text, began_s)
@@ -143,6 +178,8 @@ class TurnLoop:
                 self._on_state()
             case CallerGone():
                 return self._on_gone()
+            case HandedBack(ending):
+                return self._on_handed_back(ending)
             case SpeakingFailed(error):
                 raise error
             case _Due(what):
@@ -164,7 +201,7 @@ class TurnLoop:
             self._transcript.caller(MASK if private else text, at_s=began_s)
         if not self._conversation.attentive or (began_s < self._private_until_s and not self._conversation.private):
             text = ""  # not asked yet, or asked in a question that has been answered with keys
-        if self._mouth.speaking or self._is_salutation(began_s):  # it was not allowed to interrupt
+        if self._holding or self._mouth.speaking or self._is_salutation(began_s):  # it was not allowed to interrupt
             return
         if text:
             self._unanswered.append(text)
@@ -176,6 +213,8 @@ class TurnLoop:
             self._mouth.go_on()
 
     def _on_key(self, key: str) -> None:
+        if self._holding:
+            return
         if self._conversation.private:
             if not self._conversation.attentive:
                 return
@@ -202,6 +241,11 @@ class TurnLoop:
         self._transcript.agent(self._playback, interrupted=False)
         if self._mouth.finish is not None:
             return self._mouth.finish
+        if self._mouth.hand_over is not None:
+            self._begin_to_hold(self._mouth.hand_over.reason)
+        if self._holding:
+            self._expect_comfort()
+            return None
         self._silence_s = self._now_s() + self._turns.no_input_s
         if self._keys:
             if self._conversation.completes(self._keys):
@@ -210,9 +254,47 @@ class TurnLoop:
                 self._keys_s = self._now_s() + KEY_PAUSE_S
         return None
 
+    async def _is_held(self, finish: Finish) -> bool:
+        """A conversation at its end is held while an operator's transfer is under way: the call would be lost to it."""
+        over = self._gone or self._holding or self._transfer is None
+        if over or not await self._hold.is_open():
+            return False
+        self._ended = finish
+        self._begin_to_hold(None)
+        self._expect_comfort()
+        return True
+
+    def _begin_to_hold(self, reason: str | None) -> None:
+        self._holding = True
+        self._hold.begin(reason)
+        self._keys, self._keys_s, self._silence_s, self._time_up_s = "", None, None, None
+        self._unanswered.clear()
+
+    def _expect_comfort(self) -> None:
+        if self._transfer is not None:
+            self._comfort_s = self._now_s() + self._transfer.comfort_every_s
+
+    def _comfort(self) -> None:
+        self._comfort_s = None
+        if self._transfer is not None:
+            self._mouth.reply(_kind_word(self._transfer.comfort))
+
+    def _on_handed_back(self, ending: TransferEnding) -> Finish | None:
+        if self._ended is not None:
+            return self._ended
+        self._holding = False
+        self._comfort_s = None
+        self._time_up_s = self._now_s() + self._longest_s  # a caller who had to wait is not sent away for that
+        self._transcript.agent(self._playback, interrupted=True)
+        self._mouth.reply(self._conversation.come_back(ending))
+        return None
+
     def _on_gone(self) -> Finish:
         """The caller hung up. Leaving during the last message, after having answered, is a conversation that
         reached its end; and what the caller asked for holds either way."""
+        self._gone = True
+        if self._ended is not None:
+            return self._ended
         decided = self._mouth.finish
         if decided is None:
             return Finish(Ending.CALLER_HUNG_UP)
@@ -229,6 +311,8 @@ class TurnLoop:
             case "keys":
                 self._keys_s = None
                 self._take_keys()
+            case "comfort":
+                self._comfort()
             case "marks":
                 self._playback.assume_played()
                 return self._on_played()
@@ -266,6 +350,7 @@ class TurnLoop:
         late = speaking and self._mouth.all_said
         return (
             ("time_up", self._time_up_s),
+            ("comfort", None if speaking else self._comfort_s),
             ("silence", None if speaking else self._silence_s),
             ("keys", None if speaking else self._keys_s),
             ("marks", self._playback.ends_s + LATE_MARK_S if late else None),

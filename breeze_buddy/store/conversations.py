@@ -100,14 +100,15 @@ async def save_report(tx: Transaction, report: ConversationReport, *, now: datet
     """Keep a conversation for good; a second report of one call changes nothing. Raises NotFound.
 
     While a transfer is open, a caller who left the stream was moved and may come back: what was said is kept
-    with the state, and the transfer's end writes the report.
+    with the state, and the transfer's end writes the report. So it is for one who is on the way back from it. A
+    report that comes late, from the stream before the transfer, says nothing about the one after it.
     """
     call = await locked_call(tx, report.call_id)
     row = (await tx.execute(select(conversations).where(conversations.c.call_id == report.call_id))).first()
-    if report.ending is Ending.CALLER_HUNG_UP and await _transfer_is_open(tx, call.id):
-        if row is not None and row.state is not None:
-            state = ConversationState.model_validate(row.state)
-            said = state.model_copy(update={"transcript": report.transcript, "answers": report.answers})
+    state = ConversationState.model_validate(row.state) if row is not None and row.state is not None else None
+    if report.ending is Ending.CALLER_HUNG_UP and await _may_come_back(tx, report, state):
+        if state is not None and len(report.transcript) > len(state.transcript):
+            said = state.model_copy(update={"transcript": report.transcript})
             await save_state(tx, call.id, said, now=now)
         return Reported(workflow_id_of(call), awaited=False)
     if row is None or row.report is None:
@@ -116,7 +117,17 @@ async def save_report(tx: Transaction, report: ConversationReport, *, now: datet
     return Reported(workflow_id_of(call), awaited=ended)
 
 
-async def _transfer_is_open(tx: Transaction, call_id: str) -> bool:
+async def _may_come_back(tx: Transaction, report: ConversationReport, state: ConversationState | None) -> bool:
+    if await transfer_is_open(tx, report.call_id):
+        return True
+    if state is None:
+        return False
+    overtaken = len(report.transcript) < len(state.transcript)
+    return overtaken or (state.returned is not None and len(report.transcript) == len(state.transcript))
+
+
+async def transfer_is_open(tx: Transaction, call_id: str) -> bool:
+    """Whether somebody has asked for a human, and that has not ended."""
     found = await tx.scalar(select(exists().where(transfers.c.call_id == call_id, transfers.c.ended_at.is_(None))))
     return bool(found)
 

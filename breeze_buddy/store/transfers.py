@@ -1,4 +1,4 @@
-"""Transfers and the phones they ring: rows that make sure of "one at a time", "dialled once" and "told apart".
+"""Transfers: rows that make sure of "one at a time", and of a conversation that ends or goes on.
 
 requested ──► dialling ──human there──► connected ──► ended
     └─────────────┴──────nobody─────────────────────► ended, the customer back with the agent
@@ -10,17 +10,17 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Row, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
-from breeze_buddy.domain.call import AnsweredBy, CallStatus, Progress
+from breeze_buddy.domain.call import CallStatus, Progress
 from breeze_buddy.domain.conversation import ConversationReport, ConversationState, Ending
+from breeze_buddy.domain.flow import TRANSFER_RESULT
 from breeze_buddy.domain.messages import TransferStart
 from breeze_buddy.domain.transfer import TransferEnding, TransferOrder, TransferPolicy, TransferStatus, TransferView
 from breeze_buddy.store import conversations
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.errors import Conflict, NotFound
 from breeze_buddy.store.facts import locked_call, template_of, workflow_id_of
-from breeze_buddy.store.schema import calls, leads, transfer_legs, transfers
+from breeze_buddy.store.schema import calls, campaigns, leads, transfers
 from breeze_buddy.store.schema import conversations as conversation_rows
 
 
@@ -46,24 +46,16 @@ class TransferCall:
     conference_name: str
     conference_sid: str | None
     status: TransferStatus
-    ended: bool
+    ending: TransferEnding | None
+    moved: bool  # the customer was taken from the agent, or that was tried
     connected: bool
     order: TransferOrder
     policy: TransferPolicy
     briefing: dict[str, str]
 
-
-@dataclass(frozen=True, slots=True)
-class Leg:
-    """One dialled human."""
-
-    id: str
-    transfer_id: str
-    phone: str
-    sid: str | None
-    intended_at: datetime
-    accepted: bool
-    ended: bool
+    @property
+    def ended(self) -> bool:
+        return self.ending is not None
 
 
 async def request(tx: Transaction, call_id: str, *, asked_by: str, reason: str, now: datetime) -> Requested:
@@ -131,7 +123,8 @@ async def get(tx: Transaction, transfer_id: str) -> TransferCall:
         conference_name=row.conference_name,
         conference_sid=row.conference_sid,
         status=TransferStatus(row.status),
-        ended=row.ended_at is not None,
+        ending=TransferEnding(row.ending) if row.ending is not None else None,
+        moved=row.customer_moved_at is not None,
         connected=row.connected_at is not None,
         order=TransferOrder(row.order),
         policy=template.transfer,
@@ -197,6 +190,8 @@ async def end(tx: Transaction, transfer_id: str, ending: TransferEnding, *, retu
     """
     row = (await tx.execute(select(transfers).where(transfers.c.id == transfer_id))).one()
     call = await locked_call(tx, row.call_id)
+    if row.ended_at is not None and returned:
+        return  # the conversation may be going on by now
     if row.ended_at is None:
         await tx.execute(
             update(transfers)
@@ -208,142 +203,77 @@ async def end(tx: Transaction, transfer_id: str, ending: TransferEnding, *, retu
         return
     state = ConversationState.model_validate(there.state)
     if returned:
-        answers = {**state.answers, "transfer_result": ending.value}
+        answers = {**state.answers, TRANSFER_RESULT: ending.value}
         changed = state.model_copy(update={"returned": ending, "answers": answers})
         await conversations.save_state(tx, call.id, changed, now=now)
+        # The streams before it did not break.
+        await tx.execute(update(calls).where(calls.c.id == call.id).values(streams=0))
         return
+    await conversations.save_report(tx, _report(call.id, state, ending, now), now=now)
+
+
+def _report(call_id: str, state: ConversationState, ending: TransferEnding, now: datetime) -> ConversationReport:
+    """What is reported of a conversation that a transfer was the end of."""
     talked = ending is TransferEnding.TALKED
-    report = ConversationReport(
-        call_id=call.id,
+    return ConversationReport(
+        call_id=call_id,
         began_at=state.began_at,
         ended_at=now,
         ending=Ending.TRANSFERRED if talked else Ending.CALLER_HUNG_UP,
         result="transferred" if talked else None,
-        answers={**state.answers, "transfer_result": ending.value},
+        answers={**state.answers, TRANSFER_RESULT: ending.value},
         transcript=state.transcript,
     )
-    await conversations.save_report(tx, report, now=now)
+
+
+async def latest_ending(tx: Transaction, call_id: str) -> TransferEnding | None:
+    """How the latest transfer of a call ended; None while it is open, or when there is none."""
+    newest = select(transfers.c.ending).where(transfers.c.call_id == call_id).order_by(transfers.c.requested_at.desc())
+    ending = await tx.scalar(newest.limit(1))
+    return TransferEnding(ending) if ending is not None else None
+
+
+async def close_left(tx: Transaction, call_id: str, *, now: datetime) -> None:
+    """A call is over: a transfer that no workflow ended, and a conversation on its way back from one, end with it."""
+    left = (
+        await tx.execute(select(transfers).where(transfers.c.call_id == call_id, transfers.c.ended_at.is_(None)))
+    ).first()
+    if left is not None:
+        ending = TransferEnding.TALKED if left.connected_at is not None else TransferEnding.CUSTOMER_HUNG_UP
+        await end(tx, left.id, ending, returned=False, now=now)
+        return
+    row = (await tx.execute(select(conversation_rows).where(conversation_rows.c.call_id == call_id))).first()
+    if row is None or row.state is None or row.report is not None:
+        return
+    state = ConversationState.model_validate(row.state)
+    if state.returned is not None:
+        await conversations.save_report(tx, _report(call_id, state, state.returned, now), now=now)
 
 
 async def position(tx: Transaction, transfer_id: str) -> int:
     """The customer's place in the queue for the same team, 1 being next."""
-    row = (await tx.execute(select(transfers.c.requested_at).where(transfers.c.id == transfer_id))).first()
+    return len(await queued_before(tx, transfer_id)) + 1
+
+
+async def queued_before(tx: Transaction, transfer_id: str) -> list[str]:
+    """Open transfers to the same team that were asked for earlier and have no human yet; the oldest first."""
+    team = func.coalesce(calls.c.template_id, campaigns.c.template_id)
+    joined = transfers.join(calls, calls.c.id == transfers.c.call_id).join(
+        campaigns, campaigns.c.id == calls.c.campaign_id, isouter=True
+    )
+    own = select(transfers.c.requested_at, team.label("team")).select_from(joined).where(transfers.c.id == transfer_id)
+    row = (await tx.execute(own)).first()
     if row is None:
         raise NotFound("transfer", transfer_id)
-    earlier = await tx.scalar(
-        select(func.count())
-        .select_from(transfers)
+    earlier = (
+        select(transfers.c.id)
+        .select_from(joined)
         .where(
             transfers.c.ended_at.is_(None),
             transfers.c.connected_at.is_(None),
             transfers.c.requested_at < row.requested_at,
+            team == row.team,
         )
+        .order_by(transfers.c.requested_at)
     )
-    return int(earlier or 0) + 1
-
-
-# Legs: the phones of the team
-
-
-async def intend_leg(tx: Transaction, leg_id: str, transfer_id: str, phone: str, *, now: datetime) -> bool | None:
-    """Note that a human is about to be dialled: True once; False when it was noted before, and may have been
-    dialled; None while this human's phone is taken by another transfer."""
-    there = (await tx.execute(select(transfer_legs).where(transfer_legs.c.id == leg_id))).first()
-    if there is not None:
-        return False
-    taken = await tx.scalar(
-        select(func.count())
-        .select_from(transfer_legs)
-        .where(transfer_legs.c.phone == phone, transfer_legs.c.ended_at.is_(None))
-    )
-    if taken:
-        return None
-    new = insert(transfer_legs).values(id=leg_id, transfer_id=transfer_id, phone=phone, sequence=-1, intended_at=now)
-    try:
-        async with tx.begin_nested():
-            await tx.execute(new)
-    except IntegrityError:  # somebody was quicker
-        return None
-    return True
-
-
-async def leg(tx: Transaction, leg_id: str) -> Leg:
-    """Raises NotFound."""
-    row = (await tx.execute(select(transfer_legs).where(transfer_legs.c.id == leg_id))).first()
-    if row is None:
-        raise NotFound("transfer leg", leg_id)
-    return _leg(row)
-
-
-def _leg(row: Row[Any]) -> Leg:
-    return Leg(
-        id=row.id,
-        transfer_id=row.transfer_id,
-        phone=row.phone,
-        sid=row.sid,
-        intended_at=row.intended_at,
-        accepted=row.accepted_at is not None,
-        ended=row.ended_at is not None,
-    )
-
-
-async def leg_by_sid(tx: Transaction, sid: str) -> Leg | None:
-    row = (await tx.execute(select(transfer_legs).where(transfer_legs.c.sid == sid))).first()
-    return _leg(row) if row is not None else None
-
-
-async def live_legs(tx: Transaction, transfer_id: str) -> list[Leg]:
-    """Phones of this transfer that ring or talk."""
-    rows = await tx.execute(
-        select(transfer_legs).where(transfer_legs.c.transfer_id == transfer_id, transfer_legs.c.ended_at.is_(None))
-    )
-    return [_leg(row) for row in rows]
-
-
-async def note_leg(tx: Transaction, leg_id: str, **values: Any) -> None:
-    """Add facts of a leg."""
-    await tx.execute(update(transfer_legs).where(transfer_legs.c.id == leg_id).values(**values))
-
-
-async def accept_leg(tx: Transaction, leg_id: str, *, now: datetime) -> bool:
-    """A human takes the call: True for the first of a transfer, False when another was quicker or it is over."""
-    row = (await tx.execute(select(transfer_legs).where(transfer_legs.c.id == leg_id))).first()
-    if row is None:
-        raise NotFound("transfer leg", leg_id)
-    transfer = (await tx.execute(select(transfers).where(transfers.c.id == row.transfer_id).with_for_update())).one()
-    other = await tx.scalar(
-        select(func.count())
-        .select_from(transfer_legs)
-        .where(
-            transfer_legs.c.transfer_id == row.transfer_id,
-            transfer_legs.c.id != leg_id,
-            transfer_legs.c.accepted_at.is_not(None),
-            transfer_legs.c.ended_at.is_(None),
-        )
-    )
-    if transfer.ended_at is not None or other:
-        return False
-    if row.accepted_at is None:
-        await note_leg(tx, leg_id, accepted_at=now)
-    return True
-
-
-async def leg_ending(tx: Transaction, leg_id: str) -> TransferEnding:
-    """Why nobody talks on a leg that is over, from its facts."""
-    row = (await tx.execute(select(transfer_legs).where(transfer_legs.c.id == leg_id))).first()
-    if row is None:
-        raise NotFound("transfer leg", leg_id)
-    if row.ending is not None:
-        return TransferEnding(row.ending)
-    if row.answered_by in (AnsweredBy.MACHINE, AnsweredBy.FAX):
-        return TransferEnding.VOICEMAIL
-    if row.accepted_at is not None:
-        return TransferEnding.AGENT_HUNG_UP
-    by_status = {
-        CallStatus.NO_ANSWER: TransferEnding.NO_ANSWER,
-        CallStatus.CANCELED: TransferEnding.NO_ANSWER,
-        CallStatus.BUSY: TransferEnding.BUSY,
-        CallStatus.COMPLETED: TransferEnding.DECLINED,
-        CallStatus.FAILED: TransferEnding.PROVIDER_ERROR,
-    }
-    return by_status.get(CallStatus(row.status), TransferEnding.NO_ANSWER) if row.status else TransferEnding.NO_ANSWER
+    return list((await tx.execute(earlier)).scalars())

@@ -36,11 +36,18 @@ def customer(room: ConferenceRoom, *, after_url: str) -> str:
     return str(response)
 
 
-def human(room: ConferenceRoom, *, briefing: str | None) -> str:
-    """The human hears the briefing and is let in; when they leave, the conference is over."""
+def brief_human(*, briefing: str, accept_url: str) -> str:
+    """The human hears the briefing; who listens to its end accepts."""
     response = VoiceResponse()
     if briefing:
         response.say(briefing)
+    response.redirect(accept_url, method="POST")
+    return str(response)
+
+
+def human(room: ConferenceRoom) -> str:
+    """The human is let in; when they leave, the conference is over."""
+    response = VoiceResponse()
     dial = Dial()
     dial.conference(
         room.name,

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 
 from breeze_buddy.domain.conversation import ConversationReport, ConversationState
 from breeze_buddy.domain.template import Template, Voice
-from breeze_buddy.media.directory import RecordingUnchanged, StreamCall, StreamRefused
+from breeze_buddy.domain.transfer import TransferEnding
+from breeze_buddy.media.directory import RecordingUnchanged, StreamCall, StreamRefused, TransferRefused
 from breeze_buddy.media.engines import Engines, OnWindow, SpokenChunk, Transcript
 from breeze_buddy.media.mulaw import FRAME_BYTES, FRAME_S, SILENCE
 from breeze_buddy.media.scripted import ScriptedDialogue
@@ -159,6 +160,10 @@ class MemoryDirectory:
         self.failing_reports = 0
         self.reported = asyncio.Event()
         self.recording = Tape()
+        self.asked_for_humans: list[str] = []
+        self.transfer_is_refused = False
+        self.open_transfer = False
+        self.ending: TransferEnding | None = None
 
     def expect(self, call: StreamCall, token: str = "good") -> None:
         self.calls[token] = call
@@ -186,6 +191,22 @@ class MemoryDirectory:
     async def resume_recording(self, call_id: str) -> None:
         self.recording.failing_resumes -= 1
         await self.recording.change("recording", fails=self.recording.failing_resumes >= 0)
+
+    async def request_transfer(self, call_id: str, reason: str) -> None:
+        if self.transfer_is_refused:
+            raise TransferRefused("only a call that is on can be transferred")
+        self.asked_for_humans.append(reason)
+        self.open_transfer = True
+
+    async def transfer_ending(self, call_id: str) -> TransferEnding | None:
+        return self.ending
+
+    async def transfer_is_open(self, call_id: str) -> bool:
+        return self.open_transfer
+
+    def end_transfer(self, ending: TransferEnding) -> None:
+        """Nobody could be had."""
+        self.open_transfer, self.ending = False, ending
 
 
 ORDER_FLOW: dict[str, Any] = {

@@ -10,10 +10,11 @@ from fastapi import APIRouter, BackgroundTasks, Response, status
 
 from breeze_buddy.activities.signals import Unreachable
 from breeze_buddy.api.context import AContext, Context
-from breeze_buddy.api.twilio_callbacks import ASigned, Signed, take_status
+from breeze_buddy.api.twilio_callbacks import ASigned, Signed, apology, no_media, take_status
+from breeze_buddy.domain.call import Direction
 from breeze_buddy.domain.inbound import TurnedAway
 from breeze_buddy.domain.messages import InboundStart
-from breeze_buddy.store import conversations, inbound
+from breeze_buddy.store import inbound
 from breeze_buddy.store.errors import NotFound, Unavailable
 from breeze_buddy.store.inbound import Declined, InboundAnswer, Ringing, Taken
 from breeze_buddy.store.limits import within
@@ -25,9 +26,8 @@ logger = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/twilio/callback", tags=["twilio"], include_in_schema=True)
 
-# Twilio waits fifteen seconds in all.
-_DECISION_LIMIT_S = 8.0
-_APOLOGY = "We are sorry, we have a technical problem. Please call again later. Goodbye."
+# Twilio waits fifteen seconds in all; a rush on SQLite queues up for some of them.
+_DECISION_LIMIT_S = 12.0
 
 
 def webhooks(context: Context) -> NumberWebhooks:
@@ -60,7 +60,7 @@ async def ring(context: AContext, signed: ASigned, later: BackgroundTasks) -> Re
         logger.warning("the call gets STREAM_URL without the router: %s", error, extra=_about(decided.start))
         return _talk(context, decided, context.settings.stream_url)
     if found.stream_url is None:
-        return await _nobody(context, decided.start)
+        return await no_media(context, decided.start.call_id, Direction.INBOUND, "no pod is ready with a free place")
     return _talk(context, decided, found.stream_url)
 
 
@@ -75,7 +75,7 @@ async def ring_again(context: AContext, signed: ASigned, later: BackgroundTasks)
         return _unknown_number()
     except Unavailable as error:
         logger.error("a call to us is ended with an apology: %s", error)
-        return _twiml(twiml.apology(_APOLOGY))
+        return apology(Direction.INBOUND)
     if isinstance(decided, Declined):
         return _decline(decided)
     later.add_task(_follow, context, decided.start)
@@ -111,13 +111,6 @@ def _talk(context: Context, taken: Taken, stream_url: str) -> Response:
     stream = context.answers.recorded_stream if taken.record else context.answers.stream
     start = taken.start
     return _twiml(stream(stream_url, call_id=start.call_id, lead_id=start.lead_id or "", now=context.database.now()))
-
-
-async def _nobody(context: Context, start: InboundStart) -> Response:
-    logger.error("the call is ended with an apology: no pod is ready with a free place", extra=_about(start))
-    async with context.database.write() as tx:
-        await conversations.mark_no_media(tx, start.call_id)
-    return _twiml(twiml.apology(_APOLOGY))
 
 
 def _decline(declined: Declined) -> Response:

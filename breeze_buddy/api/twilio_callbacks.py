@@ -15,6 +15,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response, status
 from breeze_buddy.activities.relay import deliver
 from breeze_buddy.activities.signals import Unreachable
 from breeze_buddy.api.context import AContext, Context
+from breeze_buddy.domain.call import Direction
 from breeze_buddy.store import callbacks, conversations
 from breeze_buddy.store.callbacks import Delivery, Received
 from breeze_buddy.store.database import Transaction
@@ -38,7 +39,11 @@ router = APIRouter(prefix=PREFIX, tags=["twilio"])
 _MOST_STREAMS = 6
 # Seconds that a call without a router waits for its stream to be counted.
 _COUNT_LIMIT_S = 1.0
-_APOLOGY = "We are sorry, we have a technical problem. We will call you again. Goodbye."
+_PROBLEM = "We are sorry, we have a technical problem."
+_APOLOGIES = {
+    Direction.OUTBOUND: f"{_PROBLEM} We will call you again. Goodbye.",
+    Direction.INBOUND: f"{_PROBLEM} Please call again later. Goodbye.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +134,7 @@ async def answer(context: AContext, signed: ASigned, call_id: str, lead_id: str 
     except Unavailable as error:
         return await _without_router(context, call_id, lead_id, error)
     if found.stream_url is None:
-        return await _no_media(context, call_id, "no pod is ready with a free place")
+        return await no_media(context, call_id, Direction.OUTBOUND, "no pod is ready with a free place")
     return _connect(context, call_id, found.lead_id, found.stream_url)
 
 
@@ -148,7 +153,7 @@ async def go_on(context: AContext, signed: ASigned, call_id: str, lead_id: str =
     if standing.reported or standing.ended:
         return _twiml(twiml.hang_up())
     if standing.streams >= _MOST_STREAMS:
-        return await _no_media(context, call_id, f"{standing.streams} streams broke")
+        return await no_media(context, call_id, standing.direction, f"{standing.streams} streams broke")
     try:
         found = await context.router.reallocate(call_id)
     except Unavailable as error:
@@ -183,12 +188,17 @@ async def _count_stream(context: Context, call_id: str) -> None:
         await conversations.count_stream(tx, call_id)
 
 
-async def _no_media(context: Context, call_id: str, why: str) -> Response:
-    """Nobody can talk to the callee now: an apology, and the lead goes back to the backlog."""
+async def no_media(context: Context, call_id: str, direction: Direction, why: str) -> Response:
+    """Nobody can talk to the person now: an apology, and a lead that we called goes back to the backlog."""
     logger.error("the call is ended with an apology: %s", why, extra={"call_id": call_id})
     async with context.database.write() as tx:
         await conversations.mark_no_media(tx, call_id)
-    return _twiml(twiml.apology(_APOLOGY))
+    return apology(direction)
+
+
+def apology(direction: Direction) -> Response:
+    """What somebody hears when everything else has failed."""
+    return _twiml(twiml.apology(_APOLOGIES[direction]))
 
 
 def _twiml(text: str) -> Response:

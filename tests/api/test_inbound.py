@@ -1,6 +1,8 @@
 """Calls to our numbers as Twilio asks about them: signed, answered whatever Temporal does, and set up at Twilio."""
 
 import asyncio
+import re
+import shlex
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -359,3 +361,35 @@ async def test_calls_are_listed_in_pages(exchange: Exchange) -> None:
     rest = (await exchange.http.get(f"{PREFIX}/calls", params={"limit": 2, "after": first["next"]})).json()
     assert [call["sid"] for call in rest["items"]] == ["CA2"]
     assert rest["next"] is None
+
+
+async def test_a_caller_without_a_media_server_is_asked_to_call_again(exchange: Exchange) -> None:
+    await exchange.number()
+    await exchange.ring("CA1")
+    (call,) = await exchange.calls()
+    path = f"/twilio/callback/continue?lead_id=&call_id={call['id']}"
+    said = [(await exchange.twilio(path, CallSid="CA1", CallStatus="in-progress")).text for _ in range(6)]
+    assert all("<Stream" in text for text in said[:5])
+    assert "Please call again later." in said[5]
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "inbound.md").read_text()
+
+
+async def test_the_commands_of_the_page_do_what_it_says(exchange: Exchange) -> None:
+    blocks = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
+    commands = [text for block in blocks for text in re.split(r"(?m)^\$ ", block) if text.startswith("curl")]
+    assert len(commands) == 6
+    exchange.simulator.account.add_numbers(["+14155550100"])
+    template_id = await exchange.template()
+    for command in commands:
+        words = shlex.split(command.replace("$TEMPLATE", template_id).replace("$API", PREFIX))
+        sent = words[words.index("-d") + 1] if "-d" in words else None
+        method = words[words.index("-X") + 1] if "-X" in words else "POST" if sent else "GET"
+        (url,) = [word for word in words if word.startswith(PREFIX)]
+        headers = {"Content-Type": "application/json"} if sent else {}
+        answer = await exchange.http.request(method, url, content=sent, headers=headers)
+        assert answer.is_success, (command, answer.text)
+    (number,) = (await exchange.http.get(f"{PREFIX}/numbers")).json()
+    assert number["inbound"]["reserve"] == 3
+    assert (await exchange.http.get(f"{PREFIX}/blocked-callers")).json() == []

@@ -293,7 +293,7 @@ async def _until_healthy(port: int, log: Path) -> None:
 
 def table(plan: Plan, report: Report) -> str:
     """The figures, as they stand in docs/benchmarks.md."""
-    rows = [("load", "allocations", "a second", "p50 ms", "p99 ms", "worst ms")]
+    rows: list[tuple[str, ...]] = [("load", "allocations", "a second", "p50 ms", "p99 ms", "worst ms")]
     for name, run_ in (
         (f"open loop, {plan.rate:g}/s offered", report.open_loop),
         (f"closed loop, {plan.clients} at once", report.closed_loop),

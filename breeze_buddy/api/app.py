@@ -21,6 +21,8 @@ from breeze_buddy.api import (
     numbers,
     pods,
     templates,
+    transfer_callbacks,
+    transfers,
     twilio_callbacks,
 )
 from breeze_buddy.api.bodies import BodyLimit
@@ -59,13 +61,15 @@ def create_app(settings: Settings, database: Database, temporal: Client) -> Fast
         recordings=RecordingStore(settings.recordings_url, settings.recordings_endpoint_url),
         signatures=SignatureCheck(settings.twilio_auth_token.get_secret_value(), settings.public_url),
     )
+    # Routes are tried in this order, and Twilio is the one who waits.
+    app.include_router(twilio_callbacks.router)
+    app.include_router(inbound_callbacks.router)
+    app.include_router(transfer_callbacks.router)
     rest = APIRouter(prefix=PREFIX, dependencies=[Depends(require_key)])
-    for room in (templates, numbers, campaigns, leads, calls, blocked_callers, pods):
+    for room in (templates, numbers, campaigns, leads, calls, transfers, blocked_callers, pods):
         rest.include_router(room.router)
     app.include_router(rest)
     app.include_router(health.router, prefix=PREFIX)
-    app.include_router(twilio_callbacks.router)
-    app.include_router(inbound_callbacks.router)
     errors.install(app)
     app.add_middleware(
         BodyLimit, max_bytes=settings.upload_max_bytes, by_prefix={twilio_callbacks.PREFIX: twilio_callbacks.MAX_BYTES}

@@ -129,8 +129,8 @@ class Registration:
         assert self._served is not None
         try:
             async with asyncio.timeout(self._latecomers_s):
-                while await self._leased() > self._served.streams():
-                    await asyncio.sleep(_ASK_AGAIN_S)  # noqa: ASYNC110 - the router's leases are in the database
+                while await self._leased() > self._served.streams():  # noqa: ASYNC110 - it is in the database
+                    await asyncio.sleep(_ASK_AGAIN_S)
         except TimeoutError:
             log.info("pod %s: calls that were given to it did not come", self.pod.name)
         except (NotFound, Unavailable) as error:

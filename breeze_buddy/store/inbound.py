@@ -19,7 +19,7 @@ from breeze_buddy.domain.messages import InboundEnd, InboundStart
 from breeze_buddy.domain.outcome import outcome_of
 from breeze_buddy.domain.phone import mask
 from breeze_buddy.domain.template import Template
-from breeze_buddy.store import blocked_callers, pods
+from breeze_buddy.store import blocked_callers, pods, transfers
 from breeze_buddy.store import recordings as recording_rows
 from breeze_buddy.store import templates as template_rows
 from breeze_buddy.store.callers import caller_lead
@@ -196,6 +196,7 @@ async def end(tx: Transaction, call_id: str, *, now: datetime) -> InboundEnd:
     call = await locked_call(tx, call_id)
     await free_line(tx, call_id)
     await pods.release(tx, call_id, now=now)
+    await transfers.close_left(tx, call_id, now=now)
     if call.progress != Progress.ENDED:
         await tx.execute(update(calls).where(calls.c.id == call_id).values(progress=Progress.ENDED))
     return await _end(tx, call)

@@ -9,7 +9,9 @@ from sqlalchemy import Row, and_, or_, select
 from breeze_buddy.domain.call import AnsweredBy, CallStatus, Direction, FailureClass, Progress
 from breeze_buddy.domain.conversation import Ending
 from breeze_buddy.domain.inbound import TurnedAway
+from breeze_buddy.domain.transfer import TransferView
 from breeze_buddy.store import recordings as recording_rows
+from breeze_buddy.store import transfers as transfer_rows
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.errors import NotFound
 from breeze_buddy.store.facts import attempt_of, report_of
@@ -59,6 +61,7 @@ class CallView(BaseModel):
     error_message: str | None
     recording: RecordingView | None = None
     conversation: ConversationView | None = None
+    transfers: tuple[TransferView, ...] = Field((), description="to humans, the oldest first")
 
 
 async def call(tx: Transaction, call_id: str) -> CallView:
@@ -108,6 +111,7 @@ async def _view(tx: Transaction, row: Row[Any]) -> CallView:
             **fields,
             "counted": row.intended_at is not None and attempt_of(row, report).counts,
             "recording": _recording(found[-1]) if found else None,
+            "transfers": await transfer_rows.of_call(tx, row.id),
             "conversation": ConversationView(ending=report.ending, result=report.result, answers=report.answers)
             if report
             else None,

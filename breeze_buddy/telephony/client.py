@@ -23,6 +23,7 @@ from breeze_buddy.telephony.http import LOST, Http, refusal, why
 
 STATUS_EVENTS = ("initiated", "ringing", "answered", "completed")
 RECORDING_EVENTS = ("completed", "absent")
+LONGEST_CALL_S = 14_400  # Twilio ends a call after that, whatever was asked for
 CHUNK_BYTES = 64 * 1024
 _NEWEST = 200  # calls looked at when an attempt is searched for; Twilio lists the newest first
 _RUNNING = "Twilio.CURRENT"  # Twilio's name for the recording that runs on a call
@@ -203,6 +204,7 @@ class Twilio:
         """CallSids of everybody who is in the conference of that name now. Raises TelephonyError."""
         with self._asking("look into the conference"):
             found = await self._client.conferences.list_async(friendly_name=name, status="in-progress", limit=5)
+            found += await self._client.conferences.list_async(friendly_name=name, status="init", limit=5)
             sids: list[str] = []
             for conference in found:
                 participants = await self._client.conferences(conference.sid).participants.list_async(limit=20)

@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from breeze_buddy.store.database import Database
 from breeze_buddy.store.migrate import upgrade
+from breeze_buddy.store.schema import metadata
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ class PostgresCluster:
         self._data = folder / "data"
         self._socket = folder
         self._databases = 0
-        self._template: str | None = None
+        self._migrated: str | None = None
         # PostgreSQL refuses to run as root.
         self._user = "postgres" if os.geteuid() == 0 else None
         if self._user:
@@ -67,23 +69,17 @@ class PostgresCluster:
 
     def new_database(self) -> str:
         """The URL of an empty database."""
-        return self._url(self._create("template1"))
-
-    def migrated_database(self) -> str:
-        """The URL of a database at the newest schema: migrated once, copied from then on."""
-        if self._template is None:
-            self._template = self._create("template1")
-            migrate(self._url(self._template))
-        return self._url(self._create(self._template))
-
-    def _create(self, template: str) -> str:
         self._databases += 1
         name = f"test{self._databases}"
-        self._run("createdb", "-h", str(self._socket), "-U", "breeze", "-T", template, name)
-        return name
-
-    def _url(self, name: str) -> str:
+        self._run("createdb", "-h", str(self._socket), "-U", "breeze", name)
         return f"postgresql+asyncpg://breeze@/{name}?host={self._socket}"
+
+    def migrated_database(self) -> str:
+        """The URL of the one database at the newest schema. It holds what the last test left in it."""
+        if self._migrated is None:
+            self._migrated = self.new_database()
+            migrate(self._migrated)
+        return self._migrated
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(
@@ -155,9 +151,24 @@ def migrated_url(kind: str, request: pytest.FixtureRequest) -> str:
     return _cluster(request).migrated_database()
 
 
+async def empty(database: Database) -> None:
+    """Take all rows out of a PostgreSQL database, whatever connections a test before forgot."""
+    async with database.write() as tx:
+        await tx.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+        names = ", ".join(table.name for table in metadata.sorted_tables)
+        await tx.execute(text(f"TRUNCATE {names} RESTART IDENTITY"))
+
+
 @pytest.fixture
 async def database(migrated_url: str) -> AsyncIterator[Database]:
-    """A database at the newest schema."""
+    """An empty database at the newest schema."""
     made = Database(migrated_url)
+    if not made.is_sqlite:
+        await empty(made)
     yield made
     await made.close()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from breeze_buddy.domain.call import CallFacts, CallStatus, FailureClass
 from breeze_buddy.domain.campaign import Campaign, CampaignStatus, Pacing
@@ -260,13 +260,16 @@ async def _check_lines(tx: Transaction) -> None:
 
 
 async def _check_leads(tx: Transaction) -> None:
-    for campaign_id in (await tx.scalars(select(schema.campaigns.c.id))).all():
-        campaign = await campaigns.get(tx, campaign_id)
-        assert campaign.open_leads == await leads.count_open(tx, campaign_id), "open_leads is not the count"
-        all_leads = select(func.count()).select_from(schema.leads).where(schema.leads.c.campaign_id == campaign_id)
-        assert await tx.scalar(all_leads) == await campaigns.total_leads(tx, campaign_id)
-    for lead in (await tx.execute(select(schema.leads))).all():
-        statuses = [change.status for change in await leads.history(tx, lead.id)]
+    every_lead = (await tx.execute(select(schema.leads))).all()
+    for campaign in (await tx.execute(select(schema.campaigns))).all():
+        own = [lead for lead in every_lead if lead.campaign_id == campaign.id]
+        still_open = sum(lead.status != LeadStatus.FINISHED for lead in own)
+        assert campaign.open_leads == still_open, "open_leads is not the count"
+        assert campaign.total_leads == len(own)
+    history = schema.lead_history
+    changes = (await tx.execute(select(history.c.lead_id, history.c.status).order_by(history.c.id))).all()
+    for lead in every_lead:
+        statuses = [LeadStatus.BACKLOG, *(LeadStatus(status) for lead_id, status in changes if lead_id == lead.id)]
         for before, after in pairwise(statuses):
             check_transition(before, after)
         assert statuses[-1] == lead.status, "the history does not end with the status"

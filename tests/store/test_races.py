@@ -13,7 +13,7 @@ from breeze_buddy.store import attempts, cancelling, leads, numbers, schema
 from tests.store.racer import race
 from tests.store.stage import Stage, person
 
-LEADS = 150
+LEADS = 120
 
 
 async def crowd(stage: Stage, channels: int = 4, people: int = LEADS) -> None:
@@ -61,8 +61,8 @@ async def test_dispatchers_of_several_processes_grant_every_lead_once(stage: Sta
 
 async def test_nothing_is_granted_twice_by_two_transactions_in_the_same_moment(stage: Stage) -> None:
     """All at once on the same few lines, again and again."""
-    await crowd(stage, channels=2, people=60)
-    for _ in range(12):
+    await crowd(stage, channels=2, people=40)
+    for _ in range(7):
         granted = [grant for found in await asyncio.gather(*(stage.grant() for _ in range(5))) for grant in found]
         assert len(granted) <= 4
         await stage.check()
@@ -75,7 +75,7 @@ async def test_nothing_is_granted_twice_by_two_transactions_in_the_same_moment(s
 
 
 async def test_channels_can_be_changed_under_full_load(stage: Stage) -> None:
-    await crowd(stage, channels=6, people=60)
+    await crowd(stage, channels=6, people=45)
     async with stage.database.read() as tx:
         number_ids = [number.id for number in await numbers.listed(tx)]
 

@@ -52,10 +52,11 @@ def template(name: str, **changes: Any) -> dict[str, Any]:
 
 
 class Stack:
-    """One running stack. `api` and `simulator` are HTTP clients on them."""
+    """One running stack. `api` and `simulator` are HTTP clients on them; `settings` are given to every process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
+        self._environment = os.environ | settings
         self._phones = 0
         self._clients: list[httpx.AsyncClient] = []
 
@@ -63,7 +64,7 @@ class Stack:
         """Start `breeze up` in its own session, so that a Ctrl-C at the tests is not its Ctrl-C."""
         log = (self.folder / "up.log").open("wb")
         command = [sys.executable, "-m", "breeze_buddy.cli", "up", "--data", str(self.folder), "--free-ports"]
-        self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log, start_new_session=True)
 
     async def start(self) -> None:
         """Launch it and wait until every process is ready."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from breeze_buddy.activities.recordings import RecordingStore
+from breeze_buddy.activities.recording_store import RecordingStore
 from breeze_buddy.domain.conversation import ConversationReport, Ending, Utterance
 from breeze_buddy.domain.recording import RecordingFacts, RecordingStatus
 from breeze_buddy.settings import PREFIX

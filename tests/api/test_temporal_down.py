@@ -49,7 +49,14 @@ async def database(sqlite_url: str, clock: Clock) -> AsyncIterator[Database]:
 @pytest.fixture
 async def server(tmp_path: Path, free_port: int) -> AsyncIterator[Child]:
     """A development server of this test's own, which keeps its state."""
-    command = (str(Path(sys.executable).parent / "temporal"), "server", "start-dev", "--headless", "--ip", "127.0.0.1")
+    command: tuple[str, ...] = (
+        str(Path(sys.executable).parent / "temporal"),
+        "server",
+        "start-dev",
+        "--headless",
+        "--ip",
+        "127.0.0.1",
+    )
     command += ("--port", str(free_port), "--db-filename", str(tmp_path / "temporal.db"), "--log-level", "error")
     child = Child(ChildSpec("temporal", command, {}, probe=tcp_accepts("127.0.0.1", free_port)), tmp_path)
     await child.spawn()

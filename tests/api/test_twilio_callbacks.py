@@ -225,7 +225,7 @@ async def test_a_name_that_comes_twice_is_signed_with_all_its_values(house: Hous
     _, call_id = await house.dialled_call()
     path = f"/twilio/callback/status?lead_id=x&call_id={call_id}"
     body = "&".join(f"{key}={value}" for key, value in FORMS["status"].items()).replace("+", "%2B").replace(" ", "%20")
-    from twilio.request_validator import RequestValidator
+    from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]
 
     class Twice(dict[str, Any]):
         def getall(self, name: str) -> list[str]:

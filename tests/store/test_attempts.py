@@ -1,6 +1,7 @@
 """One attempt, step by step: each step twice, too late, or not at all."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from breeze_buddy.store.errors import NotFound
 from tests.store.stage import NOON, OUR_PHONE, Stage, a_template, person
 
 
-async def granted(stage: Stage, **template: object) -> Grant:
+async def granted(stage: Stage, **template: Any) -> Grant:
     await stage.number()
     await stage.lead(await stage.campaign(template=a_template(**template)))
     return await stage.grant_one()

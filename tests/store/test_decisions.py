@@ -1,6 +1,7 @@
 """What an attempt's facts do to its lead: each row of the status table, and what stands around it."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -13,15 +14,15 @@ from breeze_buddy.domain.outcome import Outcome
 from breeze_buddy.store import attempts, conversations, overview
 from tests.store.stage import NOON, Stage, a_template, person
 
-ONE_RETRY = {"max_retries": 1, "cooldown": 600}
+ONE_RETRY: dict[str, Any] = {"max_retries": 1, "cooldown": 600}
 
 
-async def set_up(stage: Stage, **template: object) -> str:
+async def set_up(stage: Stage, **template: Any) -> str:
     await stage.number()
-    return await stage.lead(await stage.campaign(template=a_template(**({"retry": ONE_RETRY} | template))))
+    return await stage.lead(await stage.campaign(template=a_template(**{"retry": ONE_RETRY, **template})))
 
 
-async def answered(stage: Stage, **facts: object) -> Grant:
+async def answered(stage: Stage, **facts: Any) -> Grant:
     """A call that a media server took and that has ended."""
     grant = await stage.grant_one()
     await stage.dial(grant.call_id)

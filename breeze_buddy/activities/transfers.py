@@ -33,12 +33,12 @@ _LOOK_FOR_IT_S = (0.0, 0.5, 1.0, 2.0)
 class TransferPlan:
     """What the workflow has to know of a transfer's policy."""
 
-    order: TransferOrder
     team: list[list[str]]  # the phones rung together, group after group, by their shortened numbers
     ring_timeout_s: int
     max_wait_s: float
     alone_s: float
     open: bool
+    moved: bool | None  # False: the customer has hung up; None: stays with the agent until a human is there
     ended: TransferEnding | None = None  # it was over before it was taken up
 
 
@@ -109,22 +109,25 @@ class TransferActivities:
 
     @activity.defn
     async def begin_transfer(self, transfer_id: str) -> TransferPlan:
-        """Take a transfer up and say how it goes."""
+        """Take a transfer up and say how it goes. A customer who is to wait with music is moved at once: until that
+        lands there is silence."""
         async with self._database.write() as tx:
             transfer = await transfers.get(tx, transfer_id)
             await transfers.begin(tx, transfer_id)
         policy = transfer.policy
-        hours = policy.business_hours
+        is_open = policy.business_hours is None or policy.business_hours.is_open(self._database.now())
+        waits = is_open and transfer.order is TransferOrder.CUSTOMER_FIRST and transfer.ending is None
+        moved = await self.move_customer(transfer_id) if waits else None
         places = [str(place) for place in range(len(policy.agents))]
         groups = [places] if policy.ring == "all_at_once" else [[place] for place in places]
         return TransferPlan(
-            order=transfer.order,
             team=groups * policy.rounds,
             ring_timeout_s=policy.ring_timeout_s,
             max_wait_s=policy.max_wait_s,
             alone_s=policy.alone_s,
             ended=transfer.ending,
-            open=hours is None or hours.is_open(self._database.now()),
+            open=is_open,
+            moved=moved,
         )
 
     @activity.defn
@@ -135,6 +138,8 @@ class TransferActivities:
         """
         async with self._database.write() as tx:
             transfer = await transfers.get(tx, transfer_id)
+            if transfer.joined:
+                return True
             # Before the request: one whose answer is lost may have moved the customer all the same.
             await transfers.mark(tx, transfer_id, "customer_moved_at", now=self._database.now())
         try:

@@ -7,7 +7,7 @@ The socket is not closed here: Twilio closes it when the caller has been moved.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from breeze_buddy.domain.transfer import TransferEnding
 from breeze_buddy.media.directory import CallDirectory, TransferRefused
@@ -20,8 +20,7 @@ LONGER_THAN_THE_WAIT_S = 30.0
 
 
 class Hold:
-    """For one call. `longest_s` bounds the wait; `save` keeps where the conversation stands, which comes before
-    asking; `handed_back` is called once, unless `close` came before."""
+    """For one call. `longest_s` bounds the wait; `handed_back` is called once, unless `close` came before."""
 
     def __init__(
         self,
@@ -29,13 +28,11 @@ class Hold:
         call_id: str,
         *,
         longest_s: float,
-        save: Callable[[], Awaitable[None]],
         handed_back: Callable[[TransferEnding], None],
     ) -> None:
         self._directory = directory
         self._call_id = call_id
         self._longest_s = longest_s
-        self._save = save
         self._handed_back = handed_back
         self._task: asyncio.Task[None] | None = None
 
@@ -64,7 +61,6 @@ class Hold:
         try:
             async with asyncio.timeout(self._longest_s + LONGER_THAN_THE_WAIT_S):
                 if reason is not None:
-                    await self._save()
                     await self._directory.request_transfer(self._call_id, reason)
                 return await self._ended()
         except TransferRefused as error:

@@ -29,12 +29,6 @@ class StateKeeper:
             self._task = asyncio.create_task(self._save())
             self._task.add_done_callback(self._done)
 
-    async def keep_now(self, state: ConversationState) -> None:
-        """Save `state` and wait a moment for it: somebody else is about to read it."""
-        self.keep(state)
-        if self._task is not None:
-            await asyncio.wait([self._task], timeout=LAST_SAVE_S)
-
     async def settle(self) -> None:
         """Wait a moment for a save that is under way, and start no more: the report follows."""
         self._latest = None

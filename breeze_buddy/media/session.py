@@ -202,7 +202,6 @@ class StreamSession:
                 self._directory,
                 call.call_id,
                 longest_s=call.template.transfer.max_wait_s if call.template.transfer is not None else 0,
-                save=lambda: keeper.keep_now(transcript.state(conversation)),
                 handed_back=self._handed_back,
             ),
         )

@@ -267,6 +267,7 @@ class TurnLoop:
     def _begin_to_hold(self, reason: str | None) -> None:
         self._holding = True
         self._hold.begin(reason)
+        self._on_state()
         self._keys, self._keys_s, self._silence_s, self._time_up_s = "", None, None, None
         self._unanswered.clear()
 

@@ -48,6 +48,7 @@ class TransferCall:
     status: TransferStatus
     ending: TransferEnding | None
     moved: bool  # the customer was taken from the agent, or that was tried
+    joined: bool  # the customer has come into a conference
     connected: bool
     order: TransferOrder
     policy: TransferPolicy
@@ -125,6 +126,7 @@ async def get(tx: Transaction, transfer_id: str) -> TransferCall:
         status=TransferStatus(row.status),
         ending=TransferEnding(row.ending) if row.ending is not None else None,
         moved=row.customer_moved_at is not None,
+        joined=row.customer_joined_at is not None,
         connected=row.connected_at is not None,
         order=TransferOrder(row.order),
         policy=template.transfer,

@@ -1,6 +1,6 @@
 """A warm transfer as a story: reach a human, bring both together, or bring the customer back.
 
-    customer_first   move the customer into the conference (music) ─► ring the team ─► both are there ─► they talk
+    customer_first   begin: the customer into the conference (music) ─► ring the team ─► both are there ─► they talk
     agent_first      ring the team (the AI keeps company) ─► accepted ─► move the customer ─► they talk
 
 Nobody stays alone: a customer who hangs up ends every phone that rings; a human whose customer does not come
@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from breeze_buddy.domain import messages
     from breeze_buddy.domain.messages import ConferenceEvent, LegEvent, LegNews, TransferResult, TransferStart
-    from breeze_buddy.domain.transfer import TransferEnding, TransferOrder
+    from breeze_buddy.domain.transfer import TransferEnding
     from breeze_buddy.workflows.options import PROMPT, SHORT
 
 # A briefing, a digit, and Twilio's own delays come on top of the ringing.
@@ -54,12 +54,17 @@ class TransferWorkflow:
     async def run(self, start: TransferStart) -> TransferResult:
         """Until customer and human have talked, or the customer is back, or gone."""
         began = workflow.now()
-        plan: TransferPlan = await workflow.execute_activity_method(
-            TransferActivities.begin_transfer, self._id, summary=start.reason or "begin", **SHORT
-        )
-        if plan.ended:
-            return TransferResult(ending=plan.ended)
-        ending = await self._hand_over(plan, began + timedelta(seconds=plan.max_wait_s))
+        try:
+            plan: TransferPlan = await workflow.execute_activity_method(
+                TransferActivities.begin_transfer, self._id, summary=start.reason or "begin", **PROMPT
+            )
+        except ActivityError as error:
+            workflow.logger.error("the transfer could not begin: %s", error.cause)
+            ending = TransferEnding.PROVIDER_ERROR
+        else:
+            if plan.ended:
+                return TransferResult(ending=plan.ended)
+            ending = await self._hand_over(plan, began + timedelta(seconds=plan.max_wait_s))
         await self._hang_up_all()
         returned = await self._close(ending)
         waited = (self._connected_at or workflow.now()) - began
@@ -107,10 +112,10 @@ class TransferWorkflow:
     async def _hand_over(self, plan: TransferPlan, deadline: datetime) -> TransferEnding:
         if not plan.open:
             return TransferEnding.CLOSED
-        if plan.order is TransferOrder.CUSTOMER_FIRST:
-            ending = await self._move_customer()
-            if ending is not None:
-                return ending
+        gone = plan.moved is False or self._customer_gone
+        if gone:
+            return TransferEnding.CUSTOMER_HUNG_UP
+        self._moved = plan.moved is True
         waiting = list(plan.team)
         while waiting:
             group = waiting.pop(0)

@@ -4,6 +4,7 @@ from datetime import timedelta
 from importlib.metadata import version
 
 from fastapi import APIRouter, Depends, FastAPI
+from fastapi_offline import FastAPIOffline
 from temporalio.client import Client
 
 from breeze_buddy.activities.clients import answers
@@ -42,12 +43,15 @@ Leads go BACKLOG → PROCESSING → (RETRY → BACKLOG …) → FINISHED, each w
 def create_app(settings: Settings, database: Database, temporal: Client) -> FastAPI:
     """The application over clients that the caller makes and closes."""
     signals = Signals(temporal, settings.temporal_task_queue)
-    app = FastAPI(
+    # The documentation page loads its scripts from us: it works on a machine without a network.
+    app = FastAPIOffline(
         title="Breeze Buddy",
         version=version("breeze-buddy"),
         description=_ABOUT,
         docs_url=f"{PREFIX}/docs",
         redoc_url=None,
+        static_url=f"{PREFIX}/docs-assets",
+        swagger_ui_oauth2_redirect_url=f"{PREFIX}/docs/oauth2-redirect",
         openapi_url=f"{PREFIX}/openapi.json",
     )
     app.state.temporal = temporal

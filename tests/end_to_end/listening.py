@@ -113,7 +113,7 @@ class Story:
         """How long a phone of the team was still busy with us after the customer had gone."""
         gone = self.customer.moment("ended")
         ends = [ended for phone in self.humans if (ended := phone.moment("ended")) is not None]
-        return max((ended - gone for ended in ends), default=0.0) if gone is not None else 0.0
+        return max((ended - gone for ended in ends if ended > gone), default=0.0) if gone is not None else 0.0
 
 
 def _longest_outside(span: Span, covers: list[Span]) -> float:

@@ -6,8 +6,10 @@ The stories of one order run at the same time, a few at once, on the one stack o
 import array
 import asyncio
 import io
+import os
 import wave
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
 
@@ -18,7 +20,7 @@ from .stack import Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-AT_ONCE = 5
+AT_ONCE = int(os.environ.get("TRANSFERS_AT_ONCE", "6"))
 ALONE_S = 5
 COMFORT_EVERY_S = 3
 SLOW_S = 1.5  # processes of a busy machine, and slots of the record
@@ -44,6 +46,8 @@ FLOW = {
 ASKS: list[dict[str, Any]] = [{"press": "1"}]
 TALKS = {"say": "This is the team. How can I help you?", "unprompted": True, "after_s": 3}
 ANSWERS = {"ring_s": 1, "script": [TALKS, {**TALKS, "after_s": 1}], "talk_s": 9}
+BUSY = {"behaviour": "busy", "ring_s": 0.5}
+FAR_DAY = f"{datetime.now(UTC) + timedelta(days=3):%a}".lower()
 SHORT = "A customer."
 LONG = "A customer is on the phone, and this is a long story that takes a while to tell. " * 2
 
@@ -55,7 +59,8 @@ def leaves(after_s: float) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Case:
-    """A team, a customer, and how it must end. `talk`: customer and human heard each other."""
+    """A team, a customer, and how it must end. `talk`: customer and human heard each other. `rung`: how often a
+    phone of the team was rung; None: each once."""
 
     name: str
     ending: str
@@ -64,14 +69,22 @@ class Case:
     policy: dict[str, Any] = field(default_factory=dict)
     outcome: str = "COMPLETED"
     result: str | None = "helped"
+    orders: tuple[str, ...] = ("customer_first", "agent_first")
+    rung: int | None = None
 
     @property
     def talk(self) -> bool:
         return self.ending == "talked"
 
 
-def talked(name: str, *team: dict[str, Any], customer: dict[str, Any] | None = None, **policy: Any) -> Case:
-    return Case(name, "talked", team, customer or {"script": ASKS}, policy, "TRANSFERRED", "transferred")
+def talked(
+    name: str,
+    *team: dict[str, Any],
+    customer: dict[str, Any] | None = None,
+    orders: tuple[str, ...] = ("customer_first", "agent_first"),
+    **policy: Any,
+) -> Case:
+    return Case(name, "talked", team, customer or {"script": ASKS}, policy, "TRANSFERRED", "transferred", orders)
 
 
 def hung_up(name: str, human: dict[str, Any], after_s: float, **policy: Any) -> Case:
@@ -82,28 +95,44 @@ CASES = [
     talked("agent hangs up first", ANSWERS),
     talked("customer hangs up first", {**ANSWERS, "talk_s": 60}, customer=leaves(11)),
     Case("no answer", "no_answer", ({"behaviour": "no_answer"},)),
-    Case("busy", "busy", ({"behaviour": "busy", "ring_s": 0.5},)),
+    Case("busy", "busy", (BUSY,)),
     Case("declined", "declined", ({"behaviour": "declines", "ring_s": 0.5},)),
-    Case("declined by digit", "declined", ({"ring_s": 0.5, "script": [{"press": "2"}]},), policy={"accept": "digit"}),
+    Case(
+        "declined by digit",
+        "declined",
+        ({"ring_s": 0.5, "script": [{"press": "2"}]},),
+        policy={"accept": "digit"},
+        orders=("customer_first",),
+    ),
     Case("voicemail", "voicemail", ({"behaviour": "voicemail", "ring_s": 0.5},), policy={"briefing": LONG}),
-    Case("voicemail found late", "voicemail", ({"behaviour": "voicemail", "ring_s": 0.5},)),
-    Case("invalid number", "invalid_number", ({"behaviour": "failed", "ring_s": 0.3},)),
+    Case("voicemail found late", "voicemail", ({"behaviour": "voicemail", "ring_s": 0.5},), orders=("customer_first",)),
+    Case("invalid number", "invalid_number", ({"behaviour": "failed", "ring_s": 0.3},), orders=("agent_first",)),
     hung_up("customer hangs up while it rings", {"ring_s": 15}, 5),
     hung_up("customer hangs up during the briefing", {"ring_s": 0.2, "script": []}, 5, briefing=LONG),
-    talked("first busy, second answers", {"behaviour": "busy", "ring_s": 0.3}, ANSWERS),
+    talked("first busy, second answers", {"behaviour": "busy", "ring_s": 0.3}, ANSWERS, orders=("customer_first",)),
     talked(
         "all at once, accepted by digit",
         {"ring_s": 15},
         {"ring_s": 0.5, "script": [{"press": "1"}, TALKS], "talk_s": 12},
+        orders=("agent_first",),
         ring="all_at_once",
         accept="digit",
     ),
-    Case("second round", "busy", ({"behaviour": "busy", "ring_s": 0.2},), policy={"rounds": 2}),
-    Case("nobody in time", "nobody", ({"ring_s": 15},), policy={"max_wait_s": 5}),
-    Case(
-        "closed", "closed", (ANSWERS,), policy={"business_hours": {"start": "00:00", "end": "00:01", "days": ["mon"]}}
-    ),
+    Case("second round", "busy", (BUSY,), policy={"rounds": 2}, orders=("agent_first",), rung=2),
+    Case("nobody in time", "nobody", ({"ring_s": 15},), policy={"max_wait_s": 5}, orders=("customer_first",)),
+    Case("closed", "closed", (ANSWERS,), policy={"business_hours": {"days": [FAR_DAY]}}, rung=0),
 ]
+
+
+# Seconds that are usual, and those that nobody may exceed even where six calls share two busy processors.
+LIMITS_S = {
+    "please hold to music": (1.0, 2.0),
+    "accept to hearing the human": (1.0, 2.0),
+    "gap between AI and human": (0.3, 0.3),
+    "human alone": (1.0, ALONE_S),
+    "customer alone, nobody rung": (1.0, ALONE_S),
+    "phone busy after customer left": (1.0, 2.0),
+}
 
 
 class Figures:
@@ -158,6 +187,7 @@ def judge(order: str, case: Case, story: Story, call: dict[str, Any], figures: F
     assert call["outcome"] == case.outcome, (case.name, call)
     assert call["conversation"]["result"] == case.result, (case.name, call)
     assert call["conversation"]["answers"]["transfer_result"] == case.ending
+    assert len(story.humans) == (len(case.team) if case.rung is None else case.rung), case.name
     assert (story.human is not None) == (case.talk or case.name == "voicemail found late"), case.name
     if case.talk:
         human = story.human
@@ -194,20 +224,13 @@ async def test_every_ending_in_both_orders(stack: Stack) -> None:
                 return f"{order}, {case.name}: {error}"
         return None
 
-    orders = ("customer_first", "agent_first")
-    wrong = await asyncio.gather(*(tell(order, case) for case in CASES for order in orders))
+    wrong = await asyncio.gather(*(tell(order, case) for case in CASES for order in case.orders))
     print("\n" + figures.table())
     assert not [one for one in wrong if one], "\n".join(one for one in wrong if one)
-    limits = {
-        "please hold to music": 1.0,
-        "accept to hearing the human": 1.0,
-        "gap between AI and human": 0.3,
-        "human alone": ALONE_S,
-        "customer alone, nobody rung": ALONE_S,
-        "phone busy after customer left": 2.0,
-    }
     for (order, what), seconds in figures.rows.items():
-        assert max(seconds) <= limits[what], (order, what, seconds)
+        usual, worst = LIMITS_S[what]
+        assert median(seconds) <= usual, (order, what, seconds)
+        assert max(seconds) <= worst, (order, what, seconds)
     rooms = (await stack.simulator.get("/simulator/conferences")).json()
     names = [room["friendly_name"] for room in rooms]
     assert len(names) == len(set(names)), "a conference's name was used twice"
@@ -220,11 +243,8 @@ async def test_a_line_is_taken_until_the_talk_is_over_and_the_recording_holds_bo
     campaign_id = await stack.campaign([first, second], channels=1, flow=FLOW, transfer=transfer, **ONCE)
     leads = await stack.finished(campaign_id)
     story = await story_of(stack, first, [human])
-    [room] = (
-        await stack.simulator.get(
-            "/simulator/conferences", params={"name": leads[first]["calls"][0]["transfers"][0]["conference_name"]}
-        )
-    ).json()
+    name = leads[first]["calls"][0]["transfers"][0]["conference_name"]
+    [room] = (await stack.simulator.get("/simulator/conferences", params={"name": name})).json()
     [next_call] = await stack.witness(second)
     assert epoch_s(next_call["times"]["created"]) >= epoch_s(room["ended"])
 

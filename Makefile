@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo up test lint format types histories lock clean help
+.PHONY: demo up test lint format types histories bench-transfer lock clean help
 
 help:
 	@echo "make demo    run a campaign of simulated people to its end (DEMO_ARGS=\"--leads 5 --seed 7 --keep\")"
@@ -48,7 +48,12 @@ $(READY): constraints.txt pyproject.toml
 
 # Workflow histories for the replay tests: only for a change that is meant to break running workflows.
 histories: $(READY)
-	SAVE_HISTORIES=1 $(BIN)/python -m pytest tests/workflows/test_lead_life.py tests/workflows/test_inbound.py
+	SAVE_HISTORIES=1 $(BIN)/python -m pytest tests/workflows/test_lead_life.py tests/workflows/test_inbound.py \
+		tests/workflows/test_transfer.py
+
+# Silence that callers live through when they are handed to a human, one call after the other.
+bench-transfer: $(READY)
+	TRANSFERS_AT_ONCE=1 $(BIN)/python -m pytest -q -s tests/end_to_end/test_transfer.py -k every_ending
 
 lock:
 	uv pip compile --quiet --universal --generate-hashes --no-header --extra dev --python-version 3.11 \

@@ -307,7 +307,7 @@ async def test_an_operator_hands_a_caller_over_once_however_often_it_is_asked(st
 
 
 async def test_a_worker_killed_while_it_rings_and_while_they_talk_loses_nobody(stack: Stack) -> None:
-    rings, talks = {**ANSWERS, "ring_s": 12, "talk_s": 15}, {**ANSWERS, "ring_s": 0.5, "talk_s": 25}
+    rings, talks = {**ANSWERS, "ring_s": 9, "talk_s": 8}, {**ANSWERS, "ring_s": 0.5, "talk_s": 18}
     stories = [
         (order, await stack.person(**human), await stack.person(script=ASKS))
         for order in ("customer_first", "agent_first")

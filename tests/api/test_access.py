@@ -19,16 +19,14 @@ def settings() -> Any:
     return settings_for(api_key=KEY, recordings_url="memory://recordings")
 
 
-@pytest.mark.parametrize(
-    "path", ["/templates", "/numbers", "/campaigns", "/leads", "/calls/x", "/campaigns/x/progress"]
-)
 @pytest.mark.parametrize("given", [None, "Bearer wrong", f"Basic {KEY}", KEY, "Bearer", f"Bearer {KEY}x", "Bearer kéy"])
-async def test_nothing_is_read_without_the_key(house: House, path: str, given: str | None) -> None:
+async def test_nothing_is_read_without_the_key(house: House, given: str | None) -> None:
     headers = {"Authorization": given.encode("utf-8")} if given is not None else {}
-    answer = await house.get(path, headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
-    assert answer.headers["www-authenticate"] == "Bearer"
-    assert "API_KEY" in answer.json()["message"]
+    for path in ("/templates", "/numbers", "/campaigns", "/leads", "/calls/x", "/campaigns/x/progress"):
+        answer = await house.get(path, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized"), path
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert "API_KEY" in answer.json()["message"]
 
 
 async def test_nothing_is_written_without_the_key(house: House) -> None:

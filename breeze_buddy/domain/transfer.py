@@ -80,6 +80,8 @@ class TransferPolicy(BaseModel):
     def _texts_can_be_filled(self) -> Self:
         for text in (self.briefing, self.comfort, self.failed_say, self.callback_say):
             placeholders(text)
+        if placeholders(self.comfort):
+            raise ValueError("`comfort` is said while nothing is known of the call: it takes no {placeholders}")
         return self
 
 

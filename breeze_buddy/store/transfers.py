@@ -249,6 +249,8 @@ async def close_left(tx: Transaction, call_id: str, *, now: datetime) -> None:
         return
     state = ConversationState.model_validate(row.state)
     if state.returned is not None:
+        # Nobody comes back any more.
+        await conversations.save_state(tx, call_id, state.model_copy(update={"returned": None}), now=now)
         await conversations.save_report(tx, _report(call_id, state, state.returned, now), now=now)
 
 

@@ -69,6 +69,14 @@ class EndTransfer:
     bring_back: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """How a transfer did end, by what is known of it, and whether the customer is back with the agent."""
+
+    ending: TransferEnding
+    returned: bool
+
+
 class TransferRoom:
     """Where the TwiML of one platform's transfers points."""
 
@@ -245,10 +253,11 @@ class TransferActivities:
         return found + [leg.id for leg in legs if leg is not None]
 
     @activity.defn
-    async def ending_of_leg(self, leg_id: str) -> TransferEnding:
-        """Why nobody talks on a leg that is over."""
+    async def ending_of_legs(self, leg_ids: list[str]) -> TransferEnding:
+        """What came of phones that are over: a talk, if there was one on any; else why nobody came to the last."""
         async with self._database.read() as tx:
-            return await human_legs.leg_ending(tx, leg_id)
+            endings = [await human_legs.leg_ending(tx, leg_id) for leg_id in leg_ids]
+        return TransferEnding.TALKED if TransferEnding.TALKED in endings else endings[-1]
 
     @activity.defn
     async def hang_up_legs(self, transfer_id: str, but: str | None) -> None:
@@ -270,21 +279,22 @@ class TransferActivities:
         return mask(leg.phone)
 
     @activity.defn
-    async def end_transfer(self, order: EndTransfer) -> bool:
-        """Close the transfer. Returns whether the customer is back with the agent.
+    async def end_transfer(self, order: EndTransfer) -> Closed:
+        """Close the transfer, and bring the customer back if there was no talk.
 
         The ending is in the database before the customer is moved, so that the agent knows it.
         """
         async with self._database.write() as tx:
             transfer = await transfers.get(tx, order.transfer_id)
-            await transfers.end(
+            ending = await transfers.end(
                 tx, order.transfer_id, order.ending, returned=order.bring_back, now=self._database.now()
             )
-        if order.bring_back and not transfer.moved:
-            return True  # never left the agent, who looks how the transfer stands
-        if not order.bring_back:
+        bring_back = order.bring_back and ending is not TransferEnding.TALKED
+        if bring_back and not transfer.moved:
+            return Closed(ending, True)  # never left the agent, who looks how the transfer stands
+        if not bring_back:
             await self._twilio.end_conference(transfer.conference_name)
-            return False
+            return Closed(ending, False)
         back_url = self._answers.url("continue", call_id=transfer.call_id, lead_id=transfer.lead_id)
         try:
             await self._twilio.move_call(transfer.call_sid, twiml.redirect(back_url))
@@ -297,5 +307,5 @@ class TransferActivities:
                     returned=False,
                     now=self._database.now(),
                 )
-            return False
-        return True
+            return Closed(TransferEnding.CUSTOMER_HUNG_UP, False)
+        return Closed(ending, True)

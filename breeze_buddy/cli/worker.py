@@ -85,7 +85,7 @@ class WorkerProcess:
                 transfers.dial_human,
                 transfers.check_leg,
                 transfers.look_into_conference,
-                transfers.ending_of_leg,
+                transfers.ending_of_legs,
                 transfers.hang_up_legs,
                 transfers.note_connected,
                 transfers.end_transfer,

@@ -194,10 +194,13 @@ async def leg_over(tx: Transaction, leg_id: str, facts: CallFacts, *, now: datet
 
 
 async def leg_ending(tx: Transaction, leg_id: str) -> TransferEnding:
-    """Why nobody talks on a leg that is over, from its facts."""
+    """What came of a leg that is over, from its facts: a talk, or why there was none."""
     row = (await tx.execute(select(transfer_legs).where(transfer_legs.c.id == leg_id))).first()
     if row is None:
         raise NotFound("transfer leg", leg_id)
+    connected = select(transfer_rows.c.connected_at).where(transfer_rows.c.id == row.transfer_id)
+    if row.joined_at is not None and await tx.scalar(connected) is not None:
+        return TransferEnding.TALKED
     return _ending(row)
 
 

@@ -185,15 +185,20 @@ async def renew_conference(tx: Transaction, transfer_id: str) -> TransferCall:
     return await get(tx, transfer_id)
 
 
-async def end(tx: Transaction, transfer_id: str, ending: TransferEnding, *, returned: bool, now: datetime) -> None:
+async def end(
+    tx: Transaction, transfer_id: str, ending: TransferEnding, *, returned: bool, now: datetime
+) -> TransferEnding:
     """Close a transfer, once. `returned`: the customer goes on with the agent, who is told of the ending.
 
-    Otherwise the conversation is over and its report is written from where it stood.
+    Otherwise the conversation is over and its report is written from where it stood. Returns the ending that is
+    true: two who were connected have talked, even if a workflow that stood still learnt of it all at once.
     """
     row = (await tx.execute(select(transfers).where(transfers.c.id == transfer_id))).one()
     call = await locked_call(tx, row.call_id)
+    if row.connected_at is not None and ending is not TransferEnding.VOICEMAIL:
+        ending, returned = TransferEnding.TALKED, False
     if row.ended_at is not None and returned:
-        return  # the conversation may be going on by now
+        return ending  # the conversation may be going on by now
     if row.ended_at is None:
         await tx.execute(
             update(transfers)
@@ -202,7 +207,7 @@ async def end(tx: Transaction, transfer_id: str, ending: TransferEnding, *, retu
         )
     there = (await tx.execute(select(conversation_rows).where(conversation_rows.c.call_id == call.id))).first()
     if there is None or there.state is None or there.report is not None:
-        return
+        return ending
     state = ConversationState.model_validate(there.state)
     if returned:
         answers = {**state.answers, TRANSFER_RESULT: ending.value}
@@ -210,8 +215,9 @@ async def end(tx: Transaction, transfer_id: str, ending: TransferEnding, *, retu
         await conversations.save_state(tx, call.id, changed, now=now)
         # The streams before it did not break.
         await tx.execute(update(calls).where(calls.c.id == call.id).values(streams=0))
-        return
+        return ending
     await conversations.save_report(tx, _report(call.id, state, ending, now), now=now)
+    return ending
 
 
 def _report(call_id: str, state: ConversationState, ending: TransferEnding, now: datetime) -> ConversationReport:

@@ -15,6 +15,7 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from breeze_buddy.activities.transfers import (
+        Closed,
         DialLeg,
         EndTransfer,
         LegDialled,
@@ -66,16 +67,17 @@ class TransferWorkflow:
                 return TransferResult(ending=plan.ended)
             ending = await self._hand_over(plan, began + timedelta(seconds=plan.max_wait_s))
         await self._hang_up_all()
-        returned = await self._close(ending)
+        closed = await self._close(ending)
         waited = (self._connected_at or workflow.now()) - began
         talked = workflow.now() - self._connected_at if self._connected_at else timedelta(0)
-        workflow.set_current_details(f"**{ending}**" + (": the customer is back with the agent" if returned else ""))
+        back = ": the customer is back with the agent" if closed.returned else ""
+        workflow.set_current_details(f"**{closed.ending}**{back}")
         return TransferResult(
-            ending=ending,
+            ending=closed.ending,
             human=self._human,
             waited_s=round(waited.total_seconds(), 1),
             talked_s=round(talked.total_seconds(), 1),
-            customer_returned=returned,
+            customer_returned=closed.returned,
         )
 
     @workflow.signal(name=messages.LEG_NEWS)
@@ -124,9 +126,13 @@ class TransferWorkflow:
                 return TransferEnding.CUSTOMER_HUNG_UP
             if leg_id is not None:
                 self._last = await self._bring_together(leg_id, plan)
+                if self._last is TransferEnding.AGENT_HUNG_UP:
+                    self._last = await self._what_came_of([leg_id])
                 if self._last not in (TransferEnding.AGENT_HUNG_UP, TransferEnding.VOICEMAIL):
                     return self._last
                 await self._hang_up_all()
+            elif self._last is TransferEnding.TALKED:
+                return self._last  # all of it while no worker was there
             if workflow.now() >= deadline:
                 return TransferEnding.NOBODY
         return self._last
@@ -193,10 +199,13 @@ class TransferWorkflow:
             TransferActivities.hang_up_legs, args=[self._id, taken], summary="the other phones", **SHORT
         )
         if taken is None:
-            self._last = await workflow.execute_activity_method(
-                TransferActivities.ending_of_leg, legs[-1], summary="why nobody came", **SHORT
-            )
+            self._last = await self._what_came_of(legs)
         return taken
+
+    async def _what_came_of(self, legs: list[str]) -> TransferEnding:
+        return await workflow.execute_activity_method(
+            TransferActivities.ending_of_legs, legs, summary="what came of it", **SHORT
+        )
 
     def _taken(self, legs: list[str]) -> str | None:
         lost = self._over | self._machines
@@ -264,18 +273,17 @@ class TransferWorkflow:
             TransferActivities.hang_up_legs, args=[self._id, None], summary="nobody is left on the phone", **SHORT
         )
 
-    async def _close(self, ending: TransferEnding) -> bool:
+    async def _close(self, ending: TransferEnding) -> Closed:
         """Note the ending and bring the customer back, if there is one to bring back."""
         over = ending in (TransferEnding.TALKED, TransferEnding.CUSTOMER_HUNG_UP) or self._customer_gone
         talked = ending is TransferEnding.TALKED
         final = TransferEnding.CUSTOMER_HUNG_UP if self._customer_gone and not talked else ending
-        returned: bool = await workflow.execute_activity_method(
+        return await workflow.execute_activity_method(
             TransferActivities.end_transfer,
             EndTransfer(self._id, final, bring_back=not over),
             summary=str(final),
             **SHORT,
         )
-        return returned
 
     def _left_s(self, until: datetime) -> float:
         return max((until - workflow.now()).total_seconds(), 0)

@@ -186,3 +186,17 @@ async def test_one_that_nobody_has_taken_up_is_told_again(stage: Stage) -> None:
         assert await unheard(tx) == [asked.start.transfer_id]
         await transfers.begin(tx, asked.start.transfer_id)
         assert await unheard(tx) == []
+
+
+async def test_two_who_were_connected_have_talked_whatever_a_workflow_that_stood_still_makes_of_it(
+    stage: Stage,
+) -> None:
+    [call_id] = await on_the_phone(stage)
+    asked = (await ask(stage, call_id)).start.transfer_id
+    await ring(stage, asked, "leg-1", AGENT)
+    async with stage.database.write() as tx:
+        await transfers.connect(tx, asked, now=stage.now)
+        await human_legs.note_leg(tx, "leg-1", accepted_at=stage.now, joined_at=stage.now, ended_at=stage.now)
+        assert await human_legs.leg_ending(tx, "leg-1") is TransferEnding.TALKED
+        ended = await transfers.end(tx, asked, TransferEnding.CUSTOMER_HUNG_UP, returned=False, now=stage.now)
+    assert ended is TransferEnding.TALKED

@@ -1,11 +1,12 @@
 """Facts of calls, between their columns and the domain's `CallFacts`."""
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Row, select, update
 
 from breeze_buddy.domain.call import AnsweredBy, CallFacts, CallStatus, Direction, FailureClass, Progress
-from breeze_buddy.domain.conversation import ConversationReport
+from breeze_buddy.domain.conversation import ConversationReport, Ending
 from breeze_buddy.domain.messages import inbound_workflow_id, lead_workflow_id
 from breeze_buddy.domain.outcome import Attempt
 from breeze_buddy.domain.template import Template
@@ -78,12 +79,22 @@ async def report_of(tx: Transaction, call_id: str) -> ConversationReport | None:
 async def attempts_of(tx: Transaction, lead_id: str) -> list[Attempt]:
     """The facts of all attempts of a lead that were meant to be dialled, the oldest first."""
     rows = await tx.execute(
-        select(calls, conversations.c.report)
+        select(calls, conversations.c.report, conversations.c.state.is_not(None).label("conversed"))
         .join(conversations, conversations.c.call_id == calls.c.id, isouter=True)
         .where(calls.c.lead_id == lead_id, calls.c.intended_at.is_not(None))
         .order_by(calls.c.granted_at, calls.c.id)
     )
-    return [attempt_of(row, ConversationReport.model_validate(row.report) if row.report else None) for row in rows]
+    return [
+        attempt_of(row, ConversationReport.model_validate(row.report)) if row.report else _unreported(row)
+        for row in rows
+    ]
+
+
+def _unreported(row: Row[Any]) -> Attempt:
+    """An attempt without a report. A conversation that had begun was lost by us, with its media server."""
+    attempt = attempt_of(row, None)
+    talked = row.conversed and attempt.status is CallStatus.COMPLETED and not attempt.machine
+    return replace(attempt, ending=Ending.LOST) if talked else attempt
 
 
 def attempt_of(row: Row[Any], report: ConversationReport | None) -> Attempt:

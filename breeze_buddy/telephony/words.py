@@ -45,9 +45,9 @@ def moment(text: str) -> datetime | None:
     """An RFC 2822 date (`Tue, 21 Jul 2026 10:00:00 +0000`) as an aware time in UTC."""
     try:
         parsed = parsedate_to_datetime(text)
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 
 def call_facts(call: Any) -> CallFacts:

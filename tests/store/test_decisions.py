@@ -7,7 +7,7 @@ import pytest
 
 from breeze_buddy.domain.call import AnsweredBy, CallStatus, FailureClass
 from breeze_buddy.domain.campaign import CampaignStatus
-from breeze_buddy.domain.conversation import Ending
+from breeze_buddy.domain.conversation import ConversationState, Ending
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.messages import AttemptEnd, Grant
 from breeze_buddy.domain.outcome import Outcome
@@ -264,3 +264,17 @@ async def test_a_template_that_does_not_record_expects_no_recording(stage: Stage
 async def test_the_webhook_is_wanted_where_the_template_has_one(stage: Stage) -> None:
     await set_up(stage, webhook_url="https://example.com/hook")
     assert (await stage.attempt(CallStatus.COMPLETED)).notify
+
+
+async def test_a_conversation_that_our_side_lost_is_called_again(stage: Stage) -> None:
+    await set_up(stage)
+    grant = await stage.grant_one()
+    await stage.dial(grant.call_id)
+    await stage.claim(grant.call_id)
+    state = ConversationState(node="start", began_at=stage.now)
+    async with stage.database.write() as tx:
+        await conversations.save_state(tx, grant.call_id, state, now=stage.now)
+    await stage.end(grant.call_id, CallStatus.COMPLETED)
+    end = await stage.finish(grant.call_id)  # its media server was killed, and nobody reports any more
+    assert (end.status, end.attempts) == (LeadStatus.RETRY, 1)
+    await stage.check()

@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo up test lint format types histories bench-transfer lock clean help
+.PHONY: demo up test lint format types histories bench-router bench-transfer lock clean help
 
 help:
 	@echo "make demo    run a campaign of simulated people to its end (DEMO_ARGS=\"--leads 5 --seed 7 --keep\")"
@@ -13,6 +13,7 @@ help:
 	@echo "make test    the tests (TEST_ARGS=\"-k recording\")"
 	@echo "make lint    style, import rules and types"
 	@echo "make format  apply the formatter"
+	@echo "make bench-router  allocations a second of the Smart Router, on a PostgreSQL of its own"
 	@echo "make lock    write constraints.txt anew from pyproject.toml"
 
 demo: $(READY)
@@ -51,9 +52,13 @@ histories: $(READY)
 	SAVE_HISTORIES=1 $(BIN)/python -m pytest tests/workflows/test_lead_life.py tests/workflows/test_inbound.py \
 		tests/workflows/test_transfer.py
 
-# Silence that callers live through when they are handed to a human, one call after the other.
+# About a minute, on 127.0.0.1 only; wants PostgreSQL's server programs and a machine that does nothing else.
+bench-router: $(READY)
+	$(BIN)/python -m bench.router $(BENCH_ARGS)
+
+# Silence that callers live through when they are handed to a human, six calls at a time.
 bench-transfer: $(READY)
-	TRANSFERS_AT_ONCE=1 $(BIN)/python -m pytest -q -s tests/end_to_end/test_transfer.py -k every_ending
+	TRANSFERS_AT_ONCE=6 $(BIN)/python -m pytest -q -s tests/end_to_end/test_transfer.py -k every_ending
 
 lock:
 	uv pip compile --quiet --universal --generate-hashes --no-header --extra dev --python-version 3.11 \

@@ -51,10 +51,14 @@ MOST_RATE = 1500
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked. `rate` is requests a second of the open loop, which lasts `seconds`; the closed one half of it."""
+    """What is asked. `rate` is requests a second of the open loop, which lasts `seconds`; the closed one half of it.
+
+    Before them come `warm_up_s` at the same rate, of which only the leases are counted.
+    """
 
     rate: float = 300
     seconds: float = 20
+    warm_up_s: float = 5
     pods: int = 10
     clients: int = 32
 
@@ -63,17 +67,20 @@ class Plan:
 class Report:
     """What came of it. `live` is by pod, from the database; `capacity` is of each."""
 
+    warm_up: Measured
     open_loop: Measured
     closed_loop: Measured
     live: dict[str, int]
     capacity: int
 
+    @property
+    def runs(self) -> tuple[Measured, ...]:
+        return (self.warm_up, self.open_loop, self.closed_loop)
+
     def wrong(self) -> list[str]:
         """What must not be, whatever the speed."""
-        found = [
-            f"a request failed: {failure}" for run in (self.open_loop, self.closed_loop) for failure in run.failures
-        ]
-        named = Counter(pod for run in (self.open_loop, self.closed_loop) for pod in map(_pod_in, run.bodies))
+        found = [f"a request failed: {failure}" for run in self.runs for failure in run.failures]
+        named = Counter(pod for run in self.runs for pod in map(_pod_in, run.bodies))
         if named.pop("", 0):
             found.append("an answer names no pod")
         if named != Counter(self.live):
@@ -91,8 +98,8 @@ def _pod_in(body: bytes) -> str:
 
 async def run(plan: Plan) -> Report:
     """Raises PostgresMissing."""
-    many = int(plan.rate * plan.seconds)
-    most = many + int(MOST_RATE * plan.seconds / 2)
+    few, many = int(plan.rate * plan.warm_up_s), int(plan.rate * plan.seconds)
+    most = few + many + int(MOST_RATE * plan.seconds / 2)
     with cluster() as url:
         await upgrade(url)
         database = Database(url)
@@ -103,12 +110,15 @@ async def run(plan: Plan) -> Report:
             async with _api(url) as port:
                 requests = [_request(port, call_id) for call_id in call_ids]
                 async with Load(HOST, port) as load:
-                    steady = await load.open_loop(requests[:many], rate=plan.rate)
-                    fast = await load.closed_loop(requests[many:], clients=plan.clients, seconds=plan.seconds / 2)
+                    warm_up = await load.open_loop(requests[:few], rate=plan.rate)
+                    steady = await load.open_loop(requests[few : few + many], rate=plan.rate)
+                    fast = await load.closed_loop(
+                        requests[few + many :], clients=plan.clients, seconds=plan.seconds / 2
+                    )
             beats.cancel()
             async with database.read() as tx:
                 live = {pod.name: pod.live for pod in await pods.listed(tx, now=database.now())}
-            return Report(steady, fast, live, capacity)
+            return Report(warm_up, steady, fast, live, capacity)
         finally:
             await database.close()
 

@@ -53,5 +53,5 @@ def test_commands_that_pages_name_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_make_targets_that_pages_name_exist(page: Path) -> None:
-    targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text()))
-    assert set(re.findall(r"(?:`|\$ )make ([a-z]+)", page.read_text())) <= targets
+    targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
+    assert set(re.findall(r"(?:`|\$ )make ([a-z-]+)", page.read_text())) <= targets

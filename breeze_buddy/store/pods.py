@@ -206,11 +206,9 @@ async def _lease(tx: Transaction, rows: list[dict[str, Any]]) -> None:
 
 def _streams_statement() -> Any:
     pool = select(campaigns.c.pool).where(campaigns.c.id == calls.c.campaign_id).scalar_subquery()
-    held = (
-        select(pod_leases.c.pod)
-        .where(pod_leases.c.call_id == calls.c.id, pod_leases.c.released_at.is_(None))
-        .scalar_subquery()
-    )
+    # By the primary key alone: a second condition would let PostgreSQL read all open leases instead.
+    open_pod = case((pod_leases.c.released_at.is_(None), pod_leases.c.pod))
+    held = select(open_pod).where(pod_leases.c.call_id == calls.c.id).scalar_subquery()
     return (
         update(calls)
         .where(calls.c.id.in_(bindparam("call_ids", expanding=True)))

@@ -14,6 +14,8 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from breeze_buddy.store import limits
+
 SQLITE_BUSY_MS = 30_000
 # Any constants: the advisory locks on PostgreSQL under which lines are granted, campaigns made, pods allocated.
 _DISPATCH_LOCK = 7_242_001
@@ -75,6 +77,8 @@ class Database:
         return True
 
     async def close(self) -> None:
+        """Give back all connections, after those that sit in a lock have come out of it."""
+        await limits.settled(SQLITE_BUSY_MS / 1000 + 5)
         await self._engine.dispose()
 
 

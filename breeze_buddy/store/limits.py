@@ -36,6 +36,15 @@ async def within(limit_s: float, work: Coroutine[Any, Any, _T]) -> _T:
         raise Unavailable(f"the database failed: {error}") from error
 
 
+async def settled(limit_s: float) -> None:
+    """Wait until the work that was given up has come out of the database, at most `limit_s`: a connection must not
+    be closed under it."""
+    loop = asyncio.get_running_loop()
+    here = [task for task in _given_up if task.get_loop() is loop]
+    if here:
+        await asyncio.wait(here, timeout=limit_s)
+
+
 def _give_up(task: asyncio.Task[Any]) -> None:
     task.cancel()
     _given_up.add(task)

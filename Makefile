@@ -14,6 +14,8 @@ help:
 	@echo "make lint    style, import rules and types"
 	@echo "make format  apply the formatter"
 	@echo "make bench-router  allocations a second of the Smart Router, on a PostgreSQL of its own"
+	@echo "make bench-transfer  what callers hear while they are handed to a human, in seconds"
+	@echo "make histories       workflow histories for the replay tests, written anew"
 	@echo "make lock    write constraints.txt anew from pyproject.toml"
 
 demo: $(READY)

@@ -9,14 +9,18 @@ from .stack import Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+# Who is asked again after an interruption answers again.
+YES: list[Any] = ["Yes, that is correct."] * 3
+ONE: list[Any] = [{"press": "1"}] * 3
+
 PEOPLE: list[tuple[dict[str, Any], set[str], int]] = [
     # person, outcomes, calls: one that is interrupted may be heard again from the last question
-    ({"script": ["Yes, that is correct."]}, {"COMPLETED"}, 1),
-    ({"script": [{"press": "1"}]}, {"COMPLETED"}, 1),
-    ({"script": [{"wait": 2}, "Yes, that is correct."]}, {"COMPLETED"}, 1),
-    ({"ring_s": 3, "script": ["Yes, that is correct."]}, {"COMPLETED"}, 1),
-    ({"attempts": ["no_answer"], "script": ["Yes, that is correct."]}, {"COMPLETED"}, 2),
-    ({"attempts": ["busy"], "script": [{"press": "1"}]}, {"COMPLETED"}, 2),
+    ({"script": YES}, {"COMPLETED"}, 1),
+    ({"script": ONE}, {"COMPLETED"}, 1),
+    ({"script": [{"wait": 2}, *YES]}, {"COMPLETED"}, 1),
+    ({"ring_s": 3, "script": YES}, {"COMPLETED"}, 1),
+    ({"attempts": ["no_answer"], "script": YES}, {"COMPLETED"}, 2),
+    ({"attempts": ["busy"], "script": ONE}, {"COMPLETED"}, 2),
     ({"behaviour": "no_answer"}, {"NO_ANSWER"}, 2),
     ({"behaviour": "busy", "ring_s": 1}, {"BUSY"}, 2),
 ]
@@ -46,7 +50,7 @@ async def test_a_killed_process_loses_no_lead_and_calls_nobody_twice(stack: Stac
 
 
 async def test_two_kills_at_once_are_survived(stack: Stack) -> None:
-    phones = [await stack.person(script=[{"wait": 1}, "Yes, that is correct."]) for _ in range(4)]
+    phones = [await stack.person(script=[{"wait": 1}, *YES]) for _ in range(4)]
     campaign_id = await stack.campaign(phones)
 
     async def all_talk() -> bool:

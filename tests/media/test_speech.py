@@ -81,6 +81,9 @@ async def judged(engines: Engines, audio: bytes) -> list[float]:
     for at in range(0, len(audio), 160):
         track.push(audio[at : at + 160])
         await asyncio.sleep(0.001)
+        # Faster than real time, but not so that windows are given up: that is for a machine that cannot keep up.
+        while at // 256 - len(probabilities) > 4:
+            await asyncio.sleep(0.001)
     async with asyncio.timeout(10):
         await enough.wait()
     track.close()
@@ -95,8 +98,7 @@ async def test_speech_is_told_from_silence_and_noise(engines: Engines, speaker: 
     found = await judged(engines, talk)
     voiced = [p for n, p in enumerate(found) if mulaw.level(mulaw.to_pcm(talk[n * 256 : n * 256 + 256])) > 500]
     print(f"\nvoice activity: {100 * sum(p >= 0.5 for p in voiced) / len(voiced):.0f} % of loud windows are speech")
-    # The voice itself is not the same to the sample in every process: 88 to 92 % of one sentence were seen.
-    assert sum(p >= 0.5 for p in voiced) / len(voiced) > 0.8
+    assert sum(p >= 0.5 for p in voiced) / len(voiced) > 0.9
 
 
 async def test_streams_judged_together_are_judged_as_if_alone(engines: Engines, speaker: HibariSpeaker) -> None:

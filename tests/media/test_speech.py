@@ -82,7 +82,7 @@ async def judged(engines: Engines, audio: bytes) -> list[float]:
         track.push(audio[at : at + 160])
         await asyncio.sleep(0.001)
         # Faster than real time, but not so that windows are given up: that is for a machine that cannot keep up.
-        while at // 256 - len(probabilities) > 4:
+        while at // 256 - len(probabilities) > 4:  # noqa: ASYNC110 - the windows tell, not an event
             await asyncio.sleep(0.001)
     async with asyncio.timeout(10):
         await enough.wait()

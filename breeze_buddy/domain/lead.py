@@ -10,9 +10,9 @@ A lead in BACKLOG or RETRY can also finish directly (cancelled, do-not-call, exp
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from breeze_buddy.domain.errors import IllegalTransition
 from breeze_buddy.domain.outcome import Outcome
@@ -56,12 +56,20 @@ class LeadInput(BaseModel):
     variables: Variables = {}
     time_zone: TimeZoneName | None = Field(None, description="IANA name; the calling window's zone if absent")
     priority: int = Field(0, ge=-100, le=100, description="higher is called sooner")
+    not_before: AwareDatetime | None = Field(None, description="not called before this time")
+    expires_at: AwareDatetime | None = Field(None, description="no call begins from this time on; then it is EXPIRED")
     request_id: str | None = Field(
         None,
         min_length=1,
         max_length=128,
         description="the same id again returns the first lead instead of a new one",
     )
+
+    @model_validator(mode="after")
+    def _some_time_to_call(self) -> Self:
+        if self.not_before is not None and self.expires_at is not None and self.expires_at <= self.not_before:
+            raise ValueError("expires_at must be after not_before: as it is, the lead could never be called")
+        return self
 
 
 class Lead(BaseModel):
@@ -80,5 +88,7 @@ class Lead(BaseModel):
     outcome: Outcome | None = Field(None, description="set once, when the lead is FINISHED")
     attempts: int = Field(description="attempts that count: calls that Twilio was asked to place and did")
     due_at: datetime = Field(description="not dialled before this time")
+    not_before: datetime | None = None
+    expires_at: datetime | None = None
     created_at: datetime
     finished_at: datetime | None = None

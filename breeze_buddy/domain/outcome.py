@@ -24,6 +24,7 @@ class Outcome(StrEnum):
     DROPPED = "DROPPED"  # answered, and our side lost the conversation
     INVALID_NUMBER = "INVALID_NUMBER"
     NOT_PERMITTED = "NOT_PERMITTED"  # the account may not call this number
+    EXPIRED = "EXPIRED"  # its time was over before it was reached
     CANCELLED = "CANCELLED"  # somebody of ours cancelled the lead or its campaign
 
 

@@ -40,6 +40,8 @@ async def change(tx: Transaction, number_id: str, wanted: NumberUpdate) -> Numbe
     # A line that is being granted now must not be taken away.
     await serialise_dispatch(tx)
     values = wanted.model_dump(mode="json", exclude_none=True)
+    if "daily_cap" in wanted.model_fields_set:
+        values["daily_cap"] = wanted.daily_cap
     if "inbound" in wanted.model_fields_set:
         values["inbound"] = wanted.inbound.model_dump(mode="json") if wanted.inbound else None
     if values:

@@ -6,6 +6,7 @@ from sqlalchemy import (
     JSON,
     Boolean,
     Column,
+    Date,
     DateTime,
     Dialect,
     Float,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     text,
+    true,
 )
 
 metadata = MetaData(
@@ -83,10 +85,44 @@ numbers = Table(
     Column("provider", String(20), nullable=False),
     Column("channels", Integer, nullable=False),
     Column("enabled", Boolean, nullable=False),
+    # How many calls it may make in a day (UTC); none: as many as its channels carry.
+    Column("daily_cap", Integer),
     # How calls to it are answered; none: they are refused.
     Column("inbound", JSON(none_as_null=True)),
     _time("created_at", nullable=False),
 )
+
+# How many calls a number was granted in a day (UTC).
+number_days = Table(
+    "number_days",
+    metadata,
+    Column("number_id", String(36), ForeignKey("numbers.id"), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("calls", Integer, nullable=False),
+)
+
+# When the account may place its next call ("account"), and whether a due lead waits for that.
+pacing_clocks = Table(
+    "pacing_clocks",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    _time("next_dial_at"),
+    Column("held", Boolean, nullable=False),
+)
+
+# Who must not be called, whichever campaign asks.
+do_not_call = Table(
+    "do_not_call",
+    metadata,
+    Column("phone", String(20), primary_key=True),
+    # api, import or conversation
+    Column("source", String(20), nullable=False),
+    Column("reason", Text),
+    # The call in which it was asked for.
+    Column("call_id", String(36)),
+    _time("created_at", nullable=False),
+)
+Index("ix_do_not_call_created_at_phone", do_not_call.c.created_at, do_not_call.c.phone)
 
 # Callers whose calls to us are refused.
 blocked_callers = Table(
@@ -113,6 +149,13 @@ campaigns = Table(
     # Pods that serve it before those of the general pool.
     Column("pool", String(100)),
     _time("next_dial_at"),
+    # It starts by itself at this time, or again and again by a Temporal Schedule.
+    _time("start_at"),
+    Column("recurrence", JSON(none_as_null=True)),
+    Column("cloned_from", String(36)),
+    # When it is paused by itself: see CircuitBreaker. Failures before `resumed_at` are forgotten.
+    Column("circuit_breaker", JSON(none_as_null=True)),
+    _time("resumed_at"),
     Column("workflow_id", String(255), unique=True),
     Column("request_id", String(128), unique=True),
     Column("open_leads", Integer, nullable=False),
@@ -137,6 +180,14 @@ campaign_numbers = Table(
     Column("number_id", String(36), ForeignKey("numbers.id"), primary_key=True),
 )
 
+# The zones (see leads.zones) that a campaign has leads in.
+campaign_zones = Table(
+    "campaign_zones",
+    metadata,
+    Column("campaign_id", String(36), ForeignKey("campaigns.id"), primary_key=True),
+    Column("zones", String(255), primary_key=True),
+)
+
 leads = Table(
     "leads",
     metadata,
@@ -145,9 +196,13 @@ leads = Table(
     Column("phone", String(20), nullable=False, index=True),
     Column("variables", JSON, nullable=False),
     Column("time_zone", String(64)),
+    # Every zone its clock may show, joined by |: the one given, or those of its number; empty: the window's own.
+    Column("zones", String(255), nullable=False, server_default=""),
     Column("priority", Integer, nullable=False),
     Column("request_id", String(128)),
     Column("status", String(20), nullable=False),
+    # In the backlog and due. One that is to wait longer is made ready when its time comes.
+    Column("ready", Boolean, nullable=False, server_default=true()),
     Column("outcome", String(32)),
     Column("attempts", Integer, nullable=False),
     # How many lines were ever granted to it: above zero, a workflow has been started for it.
@@ -155,22 +210,31 @@ leads = Table(
     # The attempt that holds its line now.
     Column("call_id", String(36)),
     _time("due_at", nullable=False),
+    _time("not_before"),
+    _time("expires_at"),
     _time("cancel_requested_at"),
     Column("cancel_hang_up", Boolean, nullable=False),
     _time("created_at", nullable=False),
     _time("finished_at"),
     UniqueConstraint("campaign_id", "request_id"),
 )
-_backlog = text("status = 'BACKLOG'")
+# SQLite uses a partial index only where the query has the same words: see READY and WAITING in store/backlog.py.
+_ready = text("status = 'BACKLOG' AND ready")
 Index(
-    "ix_leads_backlog",
+    "ix_leads_ready",
     leads.c.campaign_id,
+    leads.c.zones,
     leads.c.priority.desc(),
     leads.c.attempts.desc(),
     leads.c.due_at,
-    sqlite_where=_backlog,
-    postgresql_where=_backlog,
+    sqlite_where=_ready,
+    postgresql_where=_ready,
 )
+_waiting = text("status = 'BACKLOG' AND NOT ready")
+Index("ix_leads_waiting", leads.c.campaign_id, leads.c.due_at, sqlite_where=_waiting, postgresql_where=_waiting)
+_expiring = text("expires_at IS NOT NULL AND status IN ('BACKLOG', 'RETRY')")
+Index("ix_leads_expiring", leads.c.expires_at, sqlite_where=_expiring, postgresql_where=_expiring)
+Index("ix_leads_campaign_id_phone", leads.c.campaign_id, leads.c.phone)
 Index("ix_leads_campaign_id_status", leads.c.campaign_id, leads.c.status)
 Index("ix_leads_created_at_id", leads.c.created_at, leads.c.id)
 _cooling_down = text("status = 'RETRY'")
@@ -240,6 +304,7 @@ _unfollowed = text("direction = 'inbound' AND followed_at IS NULL AND settled_at
 Index("ix_calls_unfollowed", calls.c.granted_at, sqlite_where=_unfollowed, postgresql_where=_unfollowed)
 # The call history, whole and of one person.
 Index("ix_calls_granted_at_id", calls.c.granted_at, calls.c.id)
+Index("ix_calls_campaign_id_settled_at", calls.c.campaign_id, calls.c.settled_at)
 Index("ix_calls_from_phone_granted_at", calls.c.from_phone, calls.c.granted_at)
 Index("ix_calls_to_phone_granted_at", calls.c.to_phone, calls.c.granted_at)
 
@@ -396,4 +461,32 @@ Index(
     unique=True,
     sqlite_where=_open_transfer,
     postgresql_where=_open_transfer,
+)
+
+# A file of leads that was uploaded: read in pages, each page a transaction.
+uploads = Table(
+    "uploads",
+    metadata,
+    _id(),
+    _to("campaigns", index=True),
+    Column("status", String(20), nullable=False),
+    Column("file_name", String(255)),
+    Column("rows", Integer, nullable=False),
+    Column("accepted", Integer, nullable=False),
+    Column("duplicates", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("error", Text),
+    _time("created_at", nullable=False),
+    _time("updated_at", nullable=False),
+    _time("ended_at"),
+)
+
+# Rows of it that are no leads.
+upload_refusals = Table(
+    "upload_refusals",
+    metadata,
+    Column("upload_id", String(36), ForeignKey("uploads.id"), primary_key=True),
+    Column("line", Integer, primary_key=True),
+    Column("field", String(128), nullable=False),
+    Column("reason", Text, nullable=False),
 )

@@ -6,16 +6,27 @@ gives the campaign that is there.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from breeze_buddy.domain.campaign import Campaign, CampaignDefinition, Pacing
+from breeze_buddy.domain.do_not_call import LISTED
 from breeze_buddy.domain.errors import DomainError, MissingVariables
 from breeze_buddy.domain.lead import LeadInput
 from breeze_buddy.domain.template import StoredTemplate, Template
-from breeze_buddy.domain.window import zone
-from breeze_buddy.store import campaigns, leads, numbers, templates
+from breeze_buddy.domain.window import lead_zones, zones_of_text
+from breeze_buddy.store import campaigns, do_not_call, leads, numbers, templates
 from breeze_buddy.store.database import Transaction, serialise_enrolment
 from breeze_buddy.store.leads import NewLead
+
+
+# A request that was on its way when its time came is in time.
+_LATE = timedelta(minutes=5)
+
+
+class StartInThePast(DomainError):
+    """A campaign that is to start at a time that is over."""
+
+    code = "start_in_the_past"
 
 
 class NoNumbers(DomainError):
@@ -26,11 +37,15 @@ class NoNumbers(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class RefusedLead:
-    """A lead that was not written: its place among those given (from 0), the field and the reason."""
+    """A lead that was not written: its place among those given (from 0), the field and the reason.
+
+    `listed`: nothing is wrong with it but that its phone is on the do-not-call list.
+    """
 
     row: int
     field: str
     reason: str
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +66,17 @@ class NewCampaign:
     refused: list[RefusedLead]
 
 
-def check_leads(template: Template, given: Sequence[LeadInput], *, now: datetime) -> CheckedLeads:
-    """Sort leads into those that have all variables of the template, and those that do not."""
+async def check_leads(
+    tx: Transaction, template: Template, given: Sequence[LeadInput], *, now: datetime
+) -> CheckedLeads:
+    """Sort leads into those that may be called and have all variables of the template, and the others."""
     ready: list[NewLead] = []
     refused: list[RefusedLead] = []
+    listed = await do_not_call.listed_among(tx, [lead.phone for lead in given])
     for row, lead in enumerate(given):
+        if lead.phone in listed:
+            refused.append(RefusedLead(row, "phone", LISTED, listed=True))
+            continue
         try:
             ready.append(new_lead(template, lead, now=now))
         except MissingVariables as error:
@@ -67,8 +88,10 @@ def new_lead(template: Template, lead: LeadInput, *, now: datetime) -> NewLead:
     """A lead that is due at the next moment at which it may be called. Raises MissingVariables."""
     template.check_variables(lead.variables)
     window = template.calling_window
-    lead_zone = zone(lead.time_zone) if lead.time_zone else None
-    return NewLead(lead, window.next_open(now, lead_zone) if window else now)
+    if window is None:
+        return NewLead(lead, now)
+    zones = zones_of_text("|".join(lead_zones(lead.time_zone, lead.phone)))
+    return NewLead(lead, window.next_open(now, zones))
 
 
 async def enrol(
@@ -85,6 +108,8 @@ async def enrol(
         there = await campaigns.by_request(tx, definition.request_id)
         if there is not None:
             return NewCampaign(there, accepted=0, duplicates=len(definition.leads), refused=[])
+    if definition.start_at is not None and definition.start_at < now - _LATE:
+        raise StartInThePast(f"start_at was at {definition.start_at.isoformat()}: leave it out to start by hand")
     stored = await _template(tx, definition, now=now)
     number_ids = await resolve_numbers(tx, definition.numbers, default_number=default_number, now=now)
     campaign = await campaigns.create(
@@ -94,11 +119,14 @@ async def enrol(
         number_ids=number_ids,
         pacing=Pacing.model_validate({name: getattr(definition, name) for name in Pacing.model_fields}),
         pool=definition.pool,
+        start_at=definition.start_at,
+        recurrence=definition.recurrence,
+        circuit_breaker=definition.circuit_breaker,
         request_id=definition.request_id,
         workflow_id=workflow_id,
         now=now,
     )
-    checked = check_leads(stored.template, definition.leads, now=now)
+    checked = await check_leads(tx, stored.template, definition.leads, now=now)
     added = await leads.add(tx, campaign.id, checked.ready, now=now)
     return NewCampaign(
         await campaigns.get(tx, campaign.id), len(added.ids), duplicates=added.duplicates, refused=checked.refused

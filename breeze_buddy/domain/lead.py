@@ -54,7 +54,7 @@ class LeadInput(BaseModel):
 
     phone: E164 = Field(description="with country code; normalised to E.164", examples=["+14155550123"])
     variables: Variables = {}
-    time_zone: TimeZoneName | None = Field(None, description="IANA name; the calling window's zone if absent")
+    time_zone: TimeZoneName | None = Field(None, description="IANA name; if absent, the zones of the phone number")
     priority: int = Field(0, ge=-100, le=100, description="higher is called sooner")
     not_before: AwareDatetime | None = Field(None, description="not called before this time")
     expires_at: AwareDatetime | None = Field(None, description="no call begins from this time on; then it is EXPIRED")

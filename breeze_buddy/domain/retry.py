@@ -69,17 +69,17 @@ def next_step(
     *,
     now: datetime,
     window: CallingWindow | None = None,
-    lead_zone: tzinfo | None = None,
+    zones: Sequence[tzinfo] = (),
     cancelled: bool = False,
 ) -> NextStep:
     """Decide about a lead after the last of `attempts` (the oldest first, never empty).
 
     A lead makes at most `1 + policy.max_retries` attempts that count. Times are moved to the next
-    moment at which `window` is open for `lead_zone`.
+    moment at which `window` is open by the lead's clocks, those of `zones`.
     """
 
     def opened(at: datetime) -> datetime:
-        return window.next_open(at, lead_zone) if window else at
+        return window.next_open(at, zones) if window else at
 
     last = attempts[-1]
     if cancelled or last.cancelled_by_us:

@@ -21,7 +21,7 @@ from breeze_buddy.domain.outcome import Outcome
 from breeze_buddy.domain.recording import RecordingStatus
 from breeze_buddy.domain.retry import Finish, RetryAt, next_step
 from breeze_buddy.domain.template import Template
-from breeze_buddy.domain.window import zone
+from breeze_buddy.domain.window import zones_of_text
 from breeze_buddy.store import campaigns as campaign_rows
 from breeze_buddy.store import conversations as conversation_rows
 from breeze_buddy.store import leads as lead_rows
@@ -120,10 +120,9 @@ def _obstacle(campaign: Campaign, template: Template, lead: Row[Any], now: datet
     """Why a granted lead may not be called after all, and when it may."""
     if campaign.status is not CampaignStatus.RUNNING:
         return f"the campaign is {campaign.status}", now
-    window = template.calling_window
-    lead_zone = zone(lead.time_zone) if lead.time_zone else None
-    if window is not None and not window.is_open(now, lead_zone):
-        return "the calling window has closed", window.next_open(now, lead_zone)
+    window, zones = template.calling_window, zones_of_text(lead.zones)
+    if window is not None and not window.is_open(now, zones):
+        return "the calling window has closed", window.next_open(now, zones)
     return None
 
 
@@ -232,7 +231,7 @@ async def _decide(
         attempts,
         now=now,
         window=template.calling_window,
-        lead_zone=zone(lead.time_zone) if lead.time_zone else None,
+        zones=zones_of_text(lead.zones),
         cancelled=lead.cancel_requested_at is not None,
     )
     counted = sum(1 for attempt in attempts if attempt.counts)

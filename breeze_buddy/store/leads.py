@@ -11,6 +11,7 @@ from sqlalchemy import Row, and_, func, insert, or_, select, update
 from breeze_buddy.domain.campaign import CampaignStatus, check_campaign_transition
 from breeze_buddy.domain.lead import Lead, LeadInput, LeadStatus, check_transition
 from breeze_buddy.domain.outcome import Outcome
+from breeze_buddy.domain.window import lead_zones
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.errors import Conflict, NotFound
 from breeze_buddy.store.schema import campaigns, lead_history, leads
@@ -70,6 +71,7 @@ async def add(tx: Transaction, campaign_id: str, new: Sequence[NewLead], *, now:
                 "id": str(uuid4()),
                 "campaign_id": campaign_id,
                 **item.lead.model_dump(),
+                "zones": "|".join(lead_zones(item.lead.time_zone, item.lead.phone)),
                 "status": LeadStatus.BACKLOG,
                 "attempts": 0,
                 "grants": 0,
@@ -86,7 +88,7 @@ async def add(tx: Transaction, campaign_id: str, new: Sequence[NewLead], *, now:
         }
         if campaign.status == CampaignStatus.COMPLETED:
             check_campaign_transition(CampaignStatus.COMPLETED, CampaignStatus.RUNNING)
-            values |= {"status": CampaignStatus.RUNNING, "ended_at": None}
+            values |= {"status": CampaignStatus.RUNNING, "resumed_at": now, "ended_at": None}
         await tx.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(**values))
     return Added(ids=[row["id"] for row in rows], duplicates=len(new) - len(rows))
 

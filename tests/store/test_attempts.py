@@ -108,7 +108,8 @@ async def test_a_pause_between_grant_and_dial_returns_line_and_lead(stage: Stage
 
 
 async def test_a_window_that_closed_before_the_dial_moves_the_lead_to_its_next_opening(stage: Stage) -> None:
-    grant = await granted(stage, calling_window={"start": "09:00", "end": "12:30", "time_zone": "UTC"})
+    # 05:00 where the lead's number is, in San Francisco.
+    grant = await granted(stage, calling_window={"start": "02:00", "end": "05:30", "time_zone": "UTC"})
     stage.pass_time(minutes=30)
     answer = await stage.accept(grant.call_id)
     assert isinstance(answer, Unusable)

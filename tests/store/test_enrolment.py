@@ -63,8 +63,11 @@ async def test_leads_that_lack_variables_are_named_and_the_others_written(stage:
 
 async def test_leads_wait_for_their_window_from_the_start(stage: Stage) -> None:
     template = a_template(calling_window={"start": "14:00", "end": "15:00", "time_zone": "UTC"})
-    lead = new_lead(template, LeadInput(phone=person(0)), now=NOON)
-    assert (lead.due_at - NOON).total_seconds() == 2 * 3600
+    waits = {
+        zone: (new_lead(template, LeadInput(phone=person(0), time_zone=zone), now=NOON).due_at - NOON).seconds // 3600
+        for zone in ("UTC", "Europe/London", None)  # the number is one of San Francisco
+    }
+    assert waits == {"UTC": 2, "Europe/London": 1, None: 9}
     with pytest.raises(MissingVariables):
         new_lead(a_template(variables=["name"]), LeadInput(phone=person(0)), now=NOON)
 

@@ -250,6 +250,8 @@ class Exchange:
             said=call.said,
         )
         if behaviour.talk_s == 0:
+            for recording in call.line.recordings:
+                recording.write_silence(behaviour.recorded_s)
             call.end("completed", SIP_OK, "the callee")
             return callee
         call.line.callee = callee

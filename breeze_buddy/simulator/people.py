@@ -80,6 +80,7 @@ class Behaviour(Strict):
     behaviour: BehaviourName = "answers"
     ring_s: float | None = Field(None, ge=0, description="ringing before it is answered, refused or given up")
     talk_s: float | None = Field(None, ge=0, description="hang up this long after answering, whatever is said")
+    recorded_s: float = Field(0.0, ge=0, le=60, description="talk_s 0: silence that a recording holds all the same")
     sip_code: int | None = Field(None, ge=300, le=699, description="of a failed call")
     script: list[Turn] | None = None
     greeting: str | None = Field(None, description="said on picking up; a voicemail's announcement")

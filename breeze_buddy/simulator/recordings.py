@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from breeze_buddy.simulator.dates import now_s, rfc2822
 from breeze_buddy.simulator.sids import new_sid
-from breeze_buddy.simulator.sound import FRAME_BYTES, FRAME_S, SAMPLE_RATE_HZ, SILENCE_FRAME
+from breeze_buddy.simulator.sound import FRAME_BYTES, FRAME_S, SAMPLE_RATE_HZ, SILENCE_FRAME, frames_of
 
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _SILENCE_PCM = bytes(2 * FRAME_BYTES)
@@ -86,6 +86,11 @@ class Recording:
             pcm = audioop.add(audioop.tostereo(left, 2, 1, 0), audioop.tostereo(right, 2, 0, 1), 2)
         self._file.write(pcm)
         self.frames += 1
+
+    def write_silence(self, seconds: float) -> None:
+        """So much of both sides at once."""
+        for _ in range(frames_of(seconds)):
+            self.write(SILENCE_FRAME, SILENCE_FRAME)
 
     def pause(self, *, skip: bool) -> None:
         """Stop hearing: silence goes into the file, or nothing when ``skip``."""

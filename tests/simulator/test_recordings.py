@@ -145,6 +145,13 @@ async def test_events_of_a_recording_come_as_subscribed_and_nothing_recorded_is_
     assert [request.form["RecordingStatus"] for request in requests] == ["in-progress", "absent"]
 
 
+async def test_a_call_of_no_length_can_leave_a_recording(start, customer):
+    lab = await start([{"phone": PHONE, "ring_s": 0, "talk_s": 0, "recorded_s": 1}])
+    await lab.call(PHONE, Twiml="<Response/>", Record="true", RecordingStatusCallback=customer.url("/recording"))
+    [told] = await customer.wait_for("/recording")
+    assert (told.form["RecordingStatus"], told.form["RecordingDuration"]) == ("completed", "1")
+
+
 async def test_a_call_that_nobody_answers_has_no_recording(start, customer):
     lab = await start([{"phone": PHONE, "behaviour": "busy", "ring_s": 0}])
     call = await lab.call(PHONE, Twiml="<Response/>", Record="true", RecordingStatusCallback=customer.url("/recording"))

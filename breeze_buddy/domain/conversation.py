@@ -59,3 +59,4 @@ class ConversationState(BaseModel):
     reprompts: int = 0
     began_at: datetime
     returned: TransferEnding | None = Field(None, description="back from a transfer that ended so")
+    parting: bool = Field(False, description="after a failed transfer, a call is promised or a message is taken")

@@ -20,6 +20,8 @@ from breeze_buddy.domain.errors import InvalidFlow
 
 TRANSFER_RESULT = "transfer_result"
 """The placeholder that says how a transfer ended, after the caller has come back."""
+VOICEMAIL = "voicemail"
+"""The answer that holds the message left for the team after a failed transfer, and the result of such a conversation."""
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Digits = Annotated[str, Field(pattern=r"^[0-9*#]{1,32}$")]

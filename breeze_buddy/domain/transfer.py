@@ -44,6 +44,27 @@ class TransferStatus(StrEnum):
     ENDED = "ended"
 
 
+NextStep = Literal["return", "callback", "voicemail"]
+"""What follows a failed transfer: the agent goes on, promises a call, or takes a message for the team."""
+
+
+class NextSteps(BaseModel):
+    """What follows a failed transfer, by its ending; the kinds that are not named have `default`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    default: NextStep = "return"
+    no_answer: NextStep | None = None
+    busy: NextStep | None = None
+    declined: NextStep | None = None
+    voicemail: NextStep | None = None
+    invalid_number: NextStep | None = None
+    agent_hung_up: NextStep | None = None
+    closed: NextStep | None = None
+    nobody: NextStep | None = None
+    provider_error: NextStep | None = None
+
+
 class TransferPolicy(BaseModel):
     """How a template hands over. Durations are seconds."""
 
@@ -67,22 +88,56 @@ class TransferPolicy(BaseModel):
         max_length=500,
         description="said by the agent when the customer comes back",
     )
-    on_failure: Literal["return", "callback"] = Field(
-        "return", description="the customer goes on with the agent; or is promised a call and the conversation ends"
+    on_failure: NextStep | NextSteps = Field(
+        "return",
+        description="what follows when no human could be had, for all endings or by ending: the customer goes on with "
+        "the agent; or is promised a call and the conversation ends; or leaves a message for the team, and it ends",
     )
     callback_say: str = Field("We will call you back.", max_length=500, description="said when a call is promised")
     callback_after: timedelta = Field(timedelta(hours=1), gt=timedelta(0), le=timedelta(days=30))
+    voicemail_say: str = Field(
+        "Please leave a message for them now. Press any key when you are done.",
+        max_length=500,
+        description="said before a message is taken",
+    )
+    voicemail_again_say: str = Field(
+        "I did not hear anything. Please say your message now.",
+        max_length=500,
+        description="said once to a customer who says nothing",
+    )
+    voicemail_thanks: str = Field(
+        "Thank you. I will pass your message on. Goodbye.", max_length=500, description="said after the message"
+    )
+    voicemail_pause_s: float = Field(3, ge=1, le=15, description="silence that ends a message")
+    voicemail_longest_s: float = Field(
+        60, ge=5, le=180, description="longest message, from the end of the words before"
+    )
     alone_s: float = Field(
         15, ge=3, le=120, description="longest one waits for the other in the conference, once a human has accepted"
     )
 
     @model_validator(mode="after")
     def _texts_can_be_filled(self) -> Self:
-        for text in (self.briefing, self.comfort, self.failed_say, self.callback_say):
+        for text in (
+            self.briefing,
+            self.comfort,
+            self.failed_say,
+            self.callback_say,
+            self.voicemail_say,
+            self.voicemail_again_say,
+            self.voicemail_thanks,
+        ):
             placeholders(text)
         if placeholders(self.comfort):
             raise ValueError("`comfort` is said while nothing is known of the call: it takes no {placeholders}")
         return self
+
+    def next_step(self, ending: TransferEnding) -> NextStep:
+        """What follows a transfer that ended so."""
+        if not isinstance(self.on_failure, NextSteps):
+            return self.on_failure
+        named: NextStep | None = getattr(self.on_failure, ending.value, None)
+        return named or self.on_failure.default
 
 
 class TransferView(BaseModel):

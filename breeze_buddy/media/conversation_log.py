@@ -51,6 +51,7 @@ class ConversationLog:
             reprompts=conversation.reprompts,
             began_at=self._began_at,
             returned=self._returned,
+            parting=conversation.parting,
         )
 
     @property

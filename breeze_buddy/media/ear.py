@@ -72,6 +72,7 @@ class Ear:
         self._before: deque[bytes] = deque(maxlen=round(BEFORE_ONSET_S / voice_activity.window_s))
         self._held: list[bytes] = []
         self._turn: _TurnAudio | None = None
+        self._deaf = False
         self._transcribing: set[asyncio.Task[str]] = set()
         self._track = voice_activity.track(self._on_window)
 
@@ -87,12 +88,26 @@ class Ear:
     def hear(self, mulaw: bytes) -> None:
         self._track.push(mulaw)
 
+    def cover(self) -> None:
+        """The caller's turn is over now, and nothing is heard until `listen`; what was said is still understood."""
+        self._deaf = True
+        self._detector.reset()
+        if self._turn is not None:
+            self._turn.end()
+            self._turn = None
+
+    def listen(self) -> None:
+        """After `cover`: turns are heard again."""
+        self._deaf = False
+
     def close(self) -> None:
         self._track.close()
         for task in self._transcribing:
             task.cancel()
 
     def _on_window(self, probability: float, audio: bytes) -> None:
+        if self._deaf:
+            return
         event = self._detector.step(probability)
         if event is TurnEvent.BEGAN:
             self._begin(audio)

@@ -141,7 +141,16 @@ class HandOver:
     reason: str
 
 
-Reply = Say | Finish | HandOver
+@dataclass(frozen=True, slots=True)
+class TakeMessage:
+    """The caller leaves a message once everything said before has been heard: until a key, a pause of `pause_s`
+    after words, or `longest_s`. All of it is then one `Heard`; it is `Silence` when there was no word in it."""
+
+    pause_s: float
+    longest_s: float
+
+
+Reply = Say | Finish | HandOver | TakeMessage
 
 
 class Privacy(Protocol):
@@ -170,6 +179,10 @@ class Conversation(Protocol):
 
     @property
     def reprompts(self) -> int: ...
+
+    @property
+    def parting(self) -> bool:
+        """Whether a call is being promised, or a message taken, because no human could be had."""
 
     @property
     def private(self) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from breeze_buddy.domain.template import Voice
-from breeze_buddy.media.engines import Finish, HandOver, Reply, Say, Speaker, SpokenChunk, closing
+from breeze_buddy.media.engines import Finish, HandOver, Reply, Say, Speaker, SpokenChunk, TakeMessage, closing
 from breeze_buddy.media.playback import Playback
 
 
@@ -51,6 +51,7 @@ class Mouth:
         self._unheard: list[SpokenChunk] = []
         self.finish: Finish | None = None
         self.hand_over: HandOver | None = None
+        self.take_message: TakeMessage | None = None
         self.interruptible = True
         self.all_said = True
 
@@ -69,7 +70,7 @@ class Mouth:
         self._unheard.clear()
         self._stop()
         self._allowed.set()
-        self.finish = self.hand_over = None
+        self.finish = self.hand_over = self.take_message = None
         self.interruptible = True
         self.all_said = False
         self._task = asyncio.create_task(self._say(replies))
@@ -113,6 +114,8 @@ class Mouth:
                         self.finish = reply
                     case HandOver():
                         self.hand_over = reply
+                    case TakeMessage():
+                        self.take_message = reply
                     case Say():
                         self._post(Replied())
                         await self._speak(reply)

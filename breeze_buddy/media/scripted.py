@@ -10,7 +10,8 @@ The question of a sensitive node is asked when the recording is paused, and not 
 recording goes on when a node is entered that is not sensitive.
 
 A caller for whom no human could be had is told so, and goes on with the `failed` node of the hand-over; or with the
-question that an operator's transfer interrupted.
+question that an operator's transfer interrupted. Or the template has them part: with a promised call, or with a message
+for the team, which is asked for once more when nothing was said.
 """
 
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from collections.abc import AsyncIterator
 from breeze_buddy.domain.conversation import Ending
 from breeze_buddy.domain.flow import (
     TRANSFER_RESULT,
+    VOICEMAIL,
     Action,
     Capture,
     DoNotCall,
@@ -30,15 +32,27 @@ from breeze_buddy.domain.flow import (
     fill,
 )
 from breeze_buddy.domain.privacy import masked, shown_part
-from breeze_buddy.domain.transfer import TransferEnding
+from breeze_buddy.domain.transfer import TransferEnding, TransferPolicy
 from breeze_buddy.media.directory import StreamCall
-from breeze_buddy.media.engines import CallerTurn, Finish, HandOver, Heard, Pressed, Privacy, Reply, Say, Silence
+from breeze_buddy.media.engines import (
+    CallerTurn,
+    Finish,
+    HandOver,
+    Heard,
+    Pressed,
+    Privacy,
+    Reply,
+    Say,
+    Silence,
+    TakeMessage,
+)
 from breeze_buddy.media.phrases import choose_function
 from breeze_buddy.media.spoken_numbers import only_digits, spoken_digits
 
 APOLOGY = "I am sorry, we were interrupted."
 GOODBYE = "Goodbye."
 MOST_INTERRUPTIONS = 2
+MOST_MESSAGES_ASKED = 2
 MOST_NODES_A_TURN = 50
 """Nodes that go straight on to each other in a circle would otherwise never let the caller speak."""
 
@@ -70,6 +84,10 @@ class ScriptedConversation:
         self._resumed = resume is not None and resume.node in self._flow.nodes
         self._node = resume.node if resume is not None and self._resumed else self._flow.start
         self._answers = dict(resume.answers) if resume is not None else {}
+        self._parting = resume is not None and self._resumed and resume.parting
+        if self._parting:  # interrupted: once more from the beginning
+            self._returned = TransferEnding(self._answers[TRANSFER_RESULT])
+        self._messages_asked = 0
         self._reprompts = resume.reprompts if resume is not None and self._resumed else 0
 
     @property
@@ -85,12 +103,16 @@ class ScriptedConversation:
         return self._reprompts
 
     @property
+    def parting(self) -> bool:
+        return self._parting
+
+    @property
     def private(self) -> bool:
-        return self._here.sensitive
+        return self._here.sensitive and not self._parting
 
     @property
     def attentive(self) -> bool:
-        return self._protected or not self._here.sensitive
+        return self._protected or not self.private
 
     def begin(self) -> AsyncIterator[Reply]:
         if self._resumed and self._returned is not None:
@@ -134,9 +156,15 @@ class ScriptedConversation:
         self._answers[TRANSFER_RESULT] = ending.value
         policy = self._transfer
         sorry = [Say(self._filled(policy.failed_say), interruptible=False)] if policy is not None else []
-        if policy is not None and policy.on_failure == "callback":
+        step = policy.next_step(ending) if policy is not None else "return"
+        self._parting = step != "return"
+        if policy is not None and step == "callback":
             promise = Say(self._filled(policy.callback_say), interruptible=False)
             return [*sorry, promise, Finish(Ending.REACHED_END, "callback", callback_after=policy.callback_after)]
+        if policy is not None and step == "voicemail":
+            if self._resumed and VOICEMAIL in self._answers:  # interrupted when it had been left
+                return self._thank(policy)
+            return [*sorry, *self._ask_for_message(policy)]
         action = self._here.then
         if not isinstance(action, TransferToAgent):
             return [*sorry, *self._same_again()]
@@ -144,7 +172,31 @@ class ScriptedConversation:
             return [*sorry, *self._enter(action.failed)]
         return [*sorry, Say(GOODBYE, interruptible=False), Finish(Ending.REACHED_END, "not_transferred")]
 
+    def _ask_for_message(self, policy: TransferPolicy) -> list[Reply]:
+        text = policy.voicemail_again_say if self._messages_asked else policy.voicemail_say
+        self._messages_asked += 1
+        # Not interruptible: what is said into it would be missing in the message.
+        return [
+            Say(self._filled(text), interruptible=False),
+            TakeMessage(pause_s=policy.voicemail_pause_s, longest_s=policy.voicemail_longest_s),
+        ]
+
+    def _message_left(self, policy: TransferPolicy, turn: CallerTurn) -> list[Reply]:
+        """The message is an answer; who says nothing is asked once more."""
+        if isinstance(turn, Heard):
+            self._answers[VOICEMAIL] = turn.text
+            return self._thank(policy)
+        if self._messages_asked < MOST_MESSAGES_ASKED:
+            return self._ask_for_message(policy)
+        return [Say(GOODBYE, interruptible=False), Finish(Ending.REACHED_END, "not_transferred")]
+
+    def _thank(self, policy: TransferPolicy) -> list[Reply]:
+        thanks = Say(self._filled(policy.voicemail_thanks), interruptible=False)
+        return [thanks, Finish(Ending.REACHED_END, VOICEMAIL)]
+
     def _decide(self, turn: CallerTurn) -> list[Reply]:
+        if self._parting and self._transfer is not None:
+            return self._message_left(self._transfer, turn)
         match turn:
             case Heard(text, interrupting):
                 return self._heard(text, interrupting=interrupting)

@@ -188,8 +188,11 @@ class StreamSession:
         conversation = self._engines.dialogue.converse(call, privacy)
         keeper = StateKeeper(self._directory, call.call_id)
         began_s = loop.time()
-        if call.resume is not None and call.resume.returned is None:  # waiting for a human is not talking too long
-            began_s -= max(0.0, (self._clock() - call.resume.began_at).total_seconds())
+        resume = call.resume
+        if (
+            resume is not None and resume.returned is None and not resume.parting
+        ):  # waiting for a human is not talking too long
+            began_s -= max(0.0, (self._clock() - resume.began_at).total_seconds())
         self._loop = TurnLoop(
             conversation=conversation,
             template=call.template,

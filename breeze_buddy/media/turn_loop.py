@@ -4,6 +4,8 @@
          ▲   └──caller speaks: hush──▶ listen            │
          └──────── a noise: go on ◀──────────────────────┘
 
+A message for the team is one long turn, with pauses in it (`message.py`).
+
 A conversation that asks for a human holds: a kind word now and then, until Twilio takes the caller away or the
 caller is handed back.
 
@@ -30,8 +32,11 @@ from breeze_buddy.media.engines import (
     Reply,
     Say,
     Silence,
+    TakeMessage,
+    closing,
 )
 from breeze_buddy.media.holding import Hold
+from breeze_buddy.media.message import Message
 from breeze_buddy.media.mouth import Mouth, Played, Replied, SpeakingFailed
 from breeze_buddy.media.playback import Playback
 
@@ -120,6 +125,8 @@ class TurnLoop:
         self._holding = False
         self._ended: Finish | None = None  # held at its end, because somebody else has asked for a human
         self._comfort_s: float | None = None
+        self._message: Message | None = None
+        self._left_behind: CallerTurn | None = None  # the message of a caller who has hung up
         self._inbox: asyncio.Queue[Happening] = asyncio.Queue()
         self._ear = Ear(
             voice_activity=engines.voice_activity,
@@ -153,6 +160,8 @@ class TurnLoop:
         try:
             while True:
                 finish = self._handle(await self._next())
+                if self._left_behind is not None:
+                    finish = await self._last_word(self._left_behind)
                 if finish is not None and not await self._is_held(finish):
                     return finish
         finally:
@@ -201,6 +210,10 @@ class TurnLoop:
             self._transcript.caller(MASK if private else text, at_s=began_s)
         if not self._conversation.attentive or (began_s < self._private_until_s and not self._conversation.private):
             text = ""  # not asked yet, or asked in a question that has been answered with keys
+        if self._message is not None:
+            self._message.heard(text, self._now_s())
+            self._take_message_if_over()
+            return
         if self._holding or self._mouth.speaking or self._is_salutation(began_s):  # it was not allowed to interrupt
             return
         if text:
@@ -220,6 +233,9 @@ class TurnLoop:
                 return
             self._private_keys_until_s = self._now_s() + PRIVATE_TAIL_S
         elif self._now_s() < self._private_keys_until_s:
+            return
+        if self._message is not None:
+            self._end_message()
             return
         self._interrupt()
         self._keys += key
@@ -245,6 +261,9 @@ class TurnLoop:
             self._begin_to_hold(self._mouth.hand_over.reason)
         if self._holding:
             self._expect_comfort()
+            return None
+        if self._mouth.take_message is not None:
+            self._begin_message(self._mouth.take_message)
             return None
         self._silence_s = self._now_s() + self._turns.no_input_s
         if self._keys:
@@ -280,6 +299,38 @@ class TurnLoop:
         if self._transfer is not None:
             self._mouth.reply(_kind_word(self._transfer.comfort))
 
+    def _begin_message(self, asked: TakeMessage) -> None:
+        self._message = Message(asked, now_s=self._now_s(), first_word_s=self._turns.no_input_s)
+        self._keys, self._keys_s, self._silence_s = "", None, None
+        self._time_up_s = None  # it has a limit of its own
+        self._on_state()
+
+    def _end_message(self) -> None:
+        assert self._message is not None
+        self._message.over = True
+        self._ear.cover()
+        self._take_message_if_over()
+
+    def _take_message_if_over(self) -> None:
+        """The dialogue has the message as soon as its last words are understood."""
+        message = self._message
+        if message is None or not message.over or self._ear.busy:
+            return
+        self._message = None
+        if self._gone:
+            self._left_behind = message.turn
+            return
+        self._ear.listen()
+        self._answer(message.turn)
+
+    async def _last_word(self, turn: CallerTurn) -> Finish:
+        """What the dialogue makes of a message whose caller is gone, and hears nothing any more."""
+        async with closing(self._conversation.answer(turn)) as replies:
+            async for reply in replies:
+                if isinstance(reply, Finish):
+                    return reply
+        return Finish(Ending.CALLER_HUNG_UP)
+
     def _on_handed_back(self, ending: TransferEnding) -> Finish | None:
         if self._ended is not None:
             return self._ended
@@ -290,10 +341,13 @@ class TurnLoop:
         self._mouth.reply(self._conversation.come_back(ending))
         return None
 
-    def _on_gone(self) -> Finish:
+    def _on_gone(self) -> Finish | None:
         """The caller hung up. Leaving during the last message, after having answered, is a conversation that
-        reached its end; and what the caller asked for holds either way."""
+        reached its end; and what the caller asked for holds either way. A message ends with it, and counts."""
         self._gone = True
+        if self._message is not None:
+            self._end_message()
+            return None
         if self._ended is not None:
             return self._ended
         decided = self._mouth.finish
@@ -309,6 +363,10 @@ class TurnLoop:
                 self._silence_s = self._now_s() + STILL_BUSY_S
             case "silence":
                 self._answer(Silence())
+            case "pause" if self._message is not None and self._ear.busy:
+                self._message.wait_until(self._now_s() + STILL_BUSY_S)
+            case "pause" | "full":
+                self._end_message()
             case "keys":
                 self._keys_s = None
                 self._take_keys()
@@ -349,11 +407,14 @@ class TurnLoop:
     def _deadlines(self) -> tuple[tuple[str, float | None], ...]:
         speaking = self._mouth.speaking
         late = speaking and self._mouth.all_said
+        message = self._message if self._message is not None and not self._message.over else None
         return (
             ("time_up", self._time_up_s),
             ("comfort", None if speaking else self._comfort_s),
             ("silence", None if speaking else self._silence_s),
             ("keys", None if speaking else self._keys_s),
+            ("pause", message.pause_until_s if message is not None else None),
+            ("full", message.ends_s if message is not None else None),
             ("marks", self._playback.ends_s + LATE_MARK_S if late else None),
         )
 

@@ -31,6 +31,11 @@ class TurnDetector:
         self.silent_s = 0.0
         self._turn_s = 0.0
 
+    def reset(self) -> None:
+        """Whatever was said is over."""
+        self.in_turn = False
+        self._voiced_windows = 0
+
     def step(self, probability: float) -> TurnEvent | None:
         if not self.in_turn:
             # A click inside a pause must not count towards the next onset for ever.

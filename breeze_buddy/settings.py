@@ -32,6 +32,7 @@ class Settings(BaseSettings):
 
     # How the world reaches us
     public_url: str = Field("http://127.0.0.1:8000", description="Twilio sends callbacks here and signs this URL")
+    breeze_api_url: str = Field("http://127.0.0.1:8000", description="where `breeze campaign` and the like find the API")
     stream_url: str = Field(
         "ws://127.0.0.1:8001" + PREFIX + "/ws/twilio", description="the media server, as Twilio reaches it"
     )
@@ -54,6 +55,13 @@ class Settings(BaseSettings):
     twilio_auth_token: SecretStr = SecretStr("")
     twilio_phone_number: str | None = Field(None, description="default outbound caller id")
     twilio_api_base_url: str | None = Field(None, description="unset: the real one")
+    twilio_cps: float = Field(
+        1, gt=0, le=1000, description="calls that the account may begin a second, over all campaigns and processes"
+    )
+    calls_per_phone: int | None = Field(
+        None, ge=1, le=1000, description="most calls to one phone number, over all campaigns; unset: no limit"
+    )
+    calls_per_phone_hours: float = Field(24, gt=0, le=24 * 366, description="in so many hours")
 
     # What our processes listen on
     api_host: str = "127.0.0.1"
@@ -71,8 +79,9 @@ class Settings(BaseSettings):
     webhook_allow_private: bool = Field(False, description="let post-call webhooks go to private addresses")
 
     # Limits
-    upload_max_bytes: int = Field(20_000_000, ge=1000, description="largest body of a request, in bytes")
-    upload_max_rows: int = Field(100_000, ge=1, description="most leads in one upload")
+    body_max_bytes: int = Field(20_000_000, ge=1000, description="largest body of a request that is no file")
+    upload_max_bytes: int = Field(500_000_000, ge=1000, description="largest file, which is never whole in memory")
+    upload_max_rows: int = Field(1_000_000, ge=1, description="most leads in one file")
 
     # Speech
     whisper_model: Path | None = Field(None, description="a CTranslate2 Whisper folder; unset: the packaged tiny.en")

@@ -1,22 +1,19 @@
-"""The `breeze` command: one subcommand for each process, and the whole stack at once."""
+"""The `breeze` command: one subcommand for each process, the whole stack at once, and what is done with it."""
 
-import asyncio
 import importlib.metadata
-import logging
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from breeze_buddy.cli.configuration import read_settings
-from breeze_buddy.cli.errors import CommandError, SettingsError
-from breeze_buddy.cli.logs import LogFormat, configure_logging
-from breeze_buddy.settings import Settings
-
-log = logging.getLogger("breeze_buddy.cli")
+from breeze_buddy.cli import campaign, dnc, lead, number, template
+from breeze_buddy.cli.command import JsonOption, begin, run
+from breeze_buddy.cli.errors import CommandError
+from breeze_buddy.cli.exits import EPILOG
+from breeze_buddy.cli.logs import LogFormat
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,7 +21,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Phone campaigns held by a voice agent. Settings come from the environment or a .env file; "
     "unset, they describe one machine with the simulator instead of Twilio.",
+    epilog=EPILOG,
 )
+for group in (campaign, lead, number, template, dnc):
+    app.add_typer(group.app)
 
 LogFormatOption = Annotated[
     LogFormat, typer.Option("--log-format", help="How log lines look; auto is text on a terminal, JSON otherwise.")
@@ -48,47 +48,13 @@ def options(context: typer.Context, log_format: LogFormatOption = LogFormat.AUTO
     context.obj = log_format
 
 
-def main() -> None:
-    """Entry point of the `breeze` script."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the `breeze` script; `arguments` in place of the process's own. Leaves by SystemExit."""
     try:
-        app()
+        app(arguments)
     except CommandError as error:
         print(f"breeze: {error}", file=sys.stderr)
         sys.exit(error.code)
-
-
-def _begin(context: typer.Context) -> Settings:
-    settings = read_settings()
-    try:
-        configure_logging(settings.log_level, context.obj)
-    except ValueError as error:
-        raise SettingsError(f"LOG_LEVEL: {error}; use DEBUG, INFO, WARNING or ERROR") from None
-    return settings
-
-
-def _run(work: Coroutine[Any, Any, int | None]) -> None:
-    """Run a process's coroutine to its end and leave with its exit code; the top, where any error is logged."""
-    try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            code = runner.run(work)
-    except (CommandError, KeyboardInterrupt):
-        raise
-    except Exception as error:
-        if type(error).__module__.partition(".")[0] == "breeze_buddy":
-            log.error("%s", error)  # ours say what to do; how we came there does not help
-        else:
-            log.exception("%s ended because of an error", " ".join(sys.argv[1:]) or "breeze")
-        sys.exit(1)
-    if code:
-        sys.exit(code)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if sys.platform == "win32":
-        return None
-    import uvloop
-
-    return uvloop.new_event_loop
 
 
 @app.command()
@@ -103,10 +69,10 @@ def api(context: typer.Context) -> None:
 
     Needs the database at its newest schema (`breeze migrate`) and Temporal (TEMPORAL_ADDRESS).
     """
-    settings = _begin(context)
+    settings = begin(context)
     from breeze_buddy.api.server import serve
 
-    _run(serve(settings))
+    run(serve(settings))
 
 
 @app.command()
@@ -115,10 +81,10 @@ def worker(context: typer.Context) -> None:
 
     Run as many as the load needs; they share the work.
     """
-    settings = _begin(context)
+    settings = begin(context)
     from breeze_buddy.cli.worker import serve
 
-    _run(serve(settings))
+    run(serve(settings))
 
 
 @app.command()
@@ -133,16 +99,16 @@ def media(
 
     Needs the `speech` extra of the package. With --drain it waits DRAIN_TIMEOUT_S at most; exit code 1: not empty yet.
     """
-    settings = _begin(context)
+    settings = begin(context)
     if drain:
         from breeze_buddy.cli.pods import drain_pod
         from breeze_buddy.media.registration import pod_of
 
-        _run(drain_pod(settings, pod_of(settings).name, wait_s=settings.drain_timeout_s))
+        run(drain_pod(settings, pod_of(settings).name, wait_s=settings.drain_timeout_s))
         return
     from breeze_buddy.cli.media import serve
 
-    _run(serve(settings))
+    run(serve(settings))
 
 
 pods_app = typer.Typer(invoke_without_command=True, help="List the media servers (pods) that take streams.")
@@ -152,15 +118,15 @@ app.add_typer(pods_app, name="pods")
 @pods_app.callback(invoke_without_command=True)
 def pods(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the media servers (pods) that take streams, from the database of DATABASE_URL."""
     if context.invoked_subcommand is not None:
         return
-    settings = _begin(context)
+    settings = begin(context)
     from breeze_buddy.cli.pods import list_pods
 
-    _run(list_pods(settings, as_json=as_json))
+    run(list_pods(settings, as_json=as_json))
 
 
 @pods_app.command("drain")
@@ -172,10 +138,10 @@ def drain_pod(
     ] = None,
 ) -> None:
     """Give a pod no new streams; its calls go on to their end. It takes streams again when it is started anew."""
-    settings = _begin(context)
+    settings = begin(context)
     from breeze_buddy.cli.pods import drain_pod
 
-    _run(drain_pod(settings, name, wait_s=wait))
+    run(drain_pod(settings, name, wait_s=wait))
 
 
 @app.command(
@@ -198,10 +164,10 @@ def migrate(
     The database of DATABASE_URL gets its newest schema; the namespace of Temporal its retention
     (TEMPORAL_RETENTION_DAYS) and the search attributes that are missing.
     """
-    settings = _begin(context)
+    settings = begin(context)
     from breeze_buddy.cli.migrate import migrate_all
 
-    _run(migrate_all(settings, temporal_wait_s=None if skip_temporal else wait))
+    run(migrate_all(settings, temporal_wait_s=None if skip_temporal else wait))
 
 
 @app.command()
@@ -215,10 +181,10 @@ def temporal(
 
     Its state is kept in temporal.db in the data folder, with call history for TEMPORAL_RETENTION_DAYS.
     """
-    settings = _begin(context)
+    settings = begin(context)
     from breeze_buddy.cli.temporal_foreground import run_temporal
 
-    _run(run_temporal(settings, folder=data, port=port, ui_port=ui_port or port + 1000))
+    run(run_temporal(settings, folder=data, port=port, ui_port=ui_port or port + 1000))
 
 
 @app.command()
@@ -232,10 +198,10 @@ def up(
 
     Calls go to the simulator, never to a real phone.
     """
-    settings = _begin(context)
+    settings = begin(context)
     from breeze_buddy.cli.up import run_up
 
-    _run(run_up(settings, folder=data, port_base=port_base, any_free=free_ports))
+    run(run_up(settings, folder=data, port_base=port_base, any_free=free_ports))
 
 
 @app.command()
@@ -260,7 +226,7 @@ def demo(
 
     Exit code 0: all did. 1: some did not, or time ran out. Takes the usual ports, or any free ones if those are taken.
     """
-    settings = _begin(context)
+    settings = begin(context)
     from breeze_buddy.cli.demo import DemoOptions, run_demo
 
     options = DemoOptions(
@@ -273,4 +239,4 @@ def demo(
         port_base=port_base,
         any_free=free_ports,
     )
-    _run(run_demo(settings, options))
+    run(run_demo(settings, options))

@@ -121,7 +121,7 @@ def test_a_template_names_what_a_lead_lacks():
 
 def test_a_template_survives_being_stored():
     made = template(
-        retry={"max_retries": 3, "cooldown": "PT90S", "cooldown_by_status": {"busy": 5}},
+        retry={"max_retries": 3, "cooldown": "PT90S", "cooldown_by_outcome": {"BUSY": 5}},
         calling_window={"start": "09:00", "end": "18:00", "days": ["mon"], "time_zone": "Asia/Kolkata"},
         webhook_url="https://example.com/hook",
     )
@@ -137,7 +137,7 @@ def test_a_template_survives_being_stored():
         ("max_call_s", 14_401),
         ("retry", {"max_retries": 21}),
         ("retry", {"cooldown": -1}),
-        ("retry", {"cooldown_by_status": {"completed": 1}}),
+        ("retry", {"cooldown_by_outcome": {"COMPLETED": 1}}),
         ("turns", {"end_of_turn_ms": 100}),
         ("voice", {"speed": 3}),
         ("webhook_url", "ftp://example.com"),

@@ -7,11 +7,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from breeze_buddy.domain.call import TERMINAL, AnsweredBy, CallStatus, FailureClass
 from breeze_buddy.domain.conversation import Ending
 from breeze_buddy.domain.outcome import Attempt, Outcome, outcome_of
-from breeze_buddy.domain.retry import LONGEST_BACKOFF, Finish, RetryAt, RetryPolicy, ReturnAt, next_step
+from breeze_buddy.domain.retry import LONGEST_BACKOFF, RETRIED, Finish, RetryAt, RetryPolicy, ReturnAt, next_step
 from breeze_buddy.domain.window import CallingWindow
 
 NOON = datetime(2026, 7, 21, 12, 0, tzinfo=UTC)
@@ -27,15 +28,27 @@ attempts = st.builds(
     no_media=st.booleans(),
     cancelled_by_us=st.integers(0, 9).map(lambda n: n == 0),
 )
-policies = st.builds(
-    RetryPolicy,
-    max_retries=st.integers(0, 5),
-    cooldown=st.timedeltas(timedelta(0), timedelta(days=30)),
-    cooldown_by_status=st.dictionaries(
-        st.sampled_from(["no-answer", "busy", "failed", "canceled"]), st.timedeltas(timedelta(0), timedelta(days=1))
-    ),
-    retry_voicemail=st.booleans(),
-)
+
+
+@st.composite
+def policy(draw):
+    words = st.sampled_from(sorted(RETRIED))
+    most = draw(st.integers(0, 5))
+    limits = draw(st.dictionaries(words, st.integers(0, most)))
+    return RetryPolicy(
+        max_retries=most,
+        max_retries_by_outcome=limits,
+        cooldown=draw(st.timedeltas(timedelta(0), timedelta(days=30))),
+        cooldown_by_outcome=draw(st.dictionaries(words, st.timedeltas(timedelta(0), timedelta(days=1)))),
+        backoff_factor=draw(st.just(1) | st.floats(1, 10)),
+        jitter=draw(st.just(0) | st.floats(0, 1)),
+        permanent_outcomes=tuple(
+            sorted(draw(st.sets(words, max_size=2)) - {w for w, limit in limits.items() if limit})
+        ),
+    )
+
+
+policies = policy()
 clock_times = st.builds(time, st.integers(0, 23), st.sampled_from([0, 30]))
 windows = st.none() | st.builds(CallingWindow, start=clock_times, end=clock_times, days=st.just(("mon", "thu")))
 zones = st.lists(st.sampled_from(["Asia/Kolkata", "America/New_York", "Australia/Lord_Howe"]).map(ZoneInfo), max_size=3)
@@ -68,18 +81,37 @@ def test_any_facts_finish_a_lead_or_name_the_time_it_waits_for(policy, facts, no
     assert step == next_step(policy, list(facts), now=now, window=window, zones=zone, cancelled=cancelled)
 
 
-@given(policies, st.lists(attempts, min_size=1, max_size=8), nows)
-def test_a_lead_that_counts_only_waits_as_long_as_its_policy_says(policy, facts, now):
-    step = next_step(policy, facts, now=now)
+seeds = st.uuids().map(str)
+
+
+@given(policies, st.lists(attempts, min_size=1, max_size=8), nows, seeds)
+def test_a_lead_only_waits_as_long_as_its_policy_says(policy, facts, now, seed):
+    step = next_step(policy, facts, now=now, seed=seed)
     if isinstance(step, RetryAt):
         last = facts[-1]
-        wanted = last.callback_at if last.callback_at else now + policy.cooldown_after(last.status)
-        assert step.at == max(now, wanted)
-        assert sum(attempt.counts for attempt in facts) <= policy.max_retries
+        made = sum(attempt.counts for attempt in facts)
+        assert made <= policy.max_retries
+        if last.callback_at:
+            assert step.at == max(now, last.callback_at)
+        else:
+            longest = max([policy.cooldown, *policy.cooldown_by_outcome.values()])
+            longest_s = longest.total_seconds() * policy.backoff_factor ** (made - 1) * (1 + policy.jitter)
+            assert now <= step.at <= now + timedelta(days=30)
+            assert (step.at - now).total_seconds() <= longest_s + 0.001
     if isinstance(step, ReturnAt):
         assert not facts[-1].counts
         assert now < step.at <= now + LONGEST_BACKOFF
         assert step.stop_campaign is (facts[-1].refusal is FailureClass.CONFIGURATION)
+
+
+@given(policies, st.lists(attempts, min_size=1, max_size=8), nows)
+def test_an_outcome_is_followed_by_as_many_retries_as_it_may_have(policy, facts, now):
+    counted = [attempt for attempt in facts if attempt.counts]
+    step = next_step(policy, facts, now=now)
+    last = facts[-1]
+    if isinstance(step, RetryAt) and last.callback_at is None and last.status is not None:
+        ended_so = [attempt for attempt in counted if attempt.status and outcome_of([attempt]) is outcome_of([last])]
+        assert len(ended_so) <= policy.retries_after(outcome_of([last]))
 
 
 @given(st.lists(attempts, max_size=8), st.booleans())
@@ -134,7 +166,9 @@ def call(status="completed", **facts):
 
 
 TALKED = call(ending=Ending.REACHED_END)
-POLICY = RetryPolicy(max_retries=1, cooldown=timedelta(hours=1), cooldown_by_status={"busy": timedelta(minutes=5)})
+POLICY = RetryPolicy(
+    max_retries=1, cooldown=timedelta(hours=1), cooldown_by_outcome={"BUSY": timedelta(minutes=5)}, jitter=0
+)
 IN_AN_HOUR = RetryAt(NOON + timedelta(hours=1))
 
 
@@ -192,7 +226,7 @@ def test_a_call_without_a_media_server_goes_back_unused():
 
 
 def test_a_voicemail_can_be_enough():
-    once = RetryPolicy(retry_voicemail=False)
+    once = RetryPolicy(permanent_outcomes=("VOICEMAIL",))
     assert next_step(once, [call(answered_by=AnsweredBy.MACHINE)], now=NOON) == Finish(Outcome.VOICEMAIL)
 
 
@@ -207,3 +241,91 @@ def test_a_retry_waits_for_the_leads_morning():
 def test_a_cooldown_is_seconds_or_iso_8601(cooldown):
     assert RetryPolicy.model_validate({"cooldown": cooldown}).cooldown == timedelta(seconds=90)
     assert '"cooldown":90.0' in RetryPolicy.model_validate({"cooldown": cooldown}).model_dump_json()
+
+
+BUSY, MACHINE, SILENT = call("busy"), call(answered_by=AnsweredBy.MACHINE), call(ending=Ending.NO_INPUT)
+
+
+def waits(policy, facts, seed="lead"):
+    return (next_step(policy, facts, now=NOON, seed=seed).at - NOON).total_seconds()
+
+
+def test_each_outcome_has_the_cooldown_that_it_is_given():
+    policy = RetryPolicy(cooldown=600, cooldown_by_outcome={"BUSY": 60, "VOICEMAIL": 7200}, jitter=0)
+    assert [waits(policy, [last]) for last in (BUSY, MACHINE, call("no-answer"))] == [60, 7200, 600]
+
+
+def test_cooldowns_grow_by_the_factor_up_to_thirty_days():
+    policy = RetryPolicy(max_retries=20, cooldown=3600, backoff_factor=10, jitter=0)
+    days = [waits(policy, [BUSY] * made) / 86_400 for made in range(1, 21)]
+    assert [round(wait * 24, 6) for wait in days[:3]] == [1, 10, 100]
+    assert days[3:] == [30] * 17
+
+
+def test_jitter_spreads_leads_evenly_over_its_share_of_the_cooldown():
+    policy = RetryPolicy(cooldown=1000, jitter=0.3)
+    late = sorted(waits(policy, [BUSY], seed=f"lead {n}") - 1000 for n in range(3000))
+    assert 0 <= late[0] < 3
+    assert 297 < late[-1] < 300
+    for tenth in range(10):
+        assert 230 < sum(tenth * 30 <= wait < (tenth + 1) * 30 for wait in late) < 370
+
+
+def test_leads_that_end_together_are_spread_unless_the_template_says_otherwise():
+    assert len({waits(RetryPolicy(), [BUSY], seed=f"lead {n}") for n in range(100)}) == 100
+    assert len({waits(RetryPolicy(jitter=0), [BUSY], seed=f"lead {n}") for n in range(100)}) == 1
+
+
+def test_an_attempt_that_is_decided_twice_waits_the_same_and_the_next_one_not():
+    policy = RetryPolicy(cooldown=1000, jitter=1)
+    assert waits(policy, [BUSY]) == waits(policy, [BUSY]) != waits(policy, [BUSY, BUSY])
+
+
+def test_an_outcome_may_be_retried_less_often_than_the_others():
+    policy = RetryPolicy(max_retries=3, max_retries_by_outcome={"VOICEMAIL": 1})
+    assert isinstance(next_step(policy, [MACHINE], now=NOON), RetryAt)
+    assert isinstance(next_step(policy, [BUSY, MACHINE], now=NOON), RetryAt)
+    assert next_step(policy, [MACHINE, BUSY, MACHINE], now=NOON) == Finish(Outcome.VOICEMAIL)
+    assert isinstance(next_step(policy, [BUSY, BUSY, BUSY], now=NOON), RetryAt)
+
+
+def test_who_was_silent_is_called_again_only_when_the_template_says_so():
+    assert next_step(RetryPolicy(), [SILENT], now=NOON) == Finish(Outcome.NO_INPUT)
+    again = RetryPolicy(max_retries_by_outcome={"NO_INPUT": 1})
+    assert isinstance(next_step(again, [SILENT], now=NOON), RetryAt)
+    assert next_step(again, [SILENT, SILENT], now=NOON) == Finish(Outcome.NO_INPUT)
+
+
+def test_a_permanent_outcome_finishes_the_lead_at_once():
+    policy = RetryPolicy(permanent_outcomes=("BUSY",))
+    assert next_step(policy, [BUSY], now=NOON) == Finish(Outcome.BUSY)
+    assert isinstance(next_step(policy, [MACHINE], now=NOON), RetryAt)
+
+
+def test_templates_of_an_earlier_version_are_read():
+    old = RetryPolicy.model_validate({"cooldown_by_status": {"no-answer": 60, "busy": 5}, "retry_voicemail": False})
+    assert old == RetryPolicy(cooldown_by_outcome={"NO_ANSWER": 60, "BUSY": 5}, permanent_outcomes=("VOICEMAIL",))
+    assert RetryPolicy.model_validate({"cooldown_by_status": {}, "retry_voicemail": True}) == RetryPolicy()
+    assert RetryPolicy.model_validate_json(old.model_dump_json()) == old
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"max_retries": 21}, "less than or equal to 20"),
+        ({"cooldown": "P31D"}, "30 days"),
+        ({"cooldown_by_outcome": {"COMPLETED": 5}}, "'NO_ANSWER', 'BUSY'"),
+        ({"cooldown_by_outcome": {"BUSY": -5}}, "greater than or equal to 0"),
+        ({"backoff_factor": 0.5}, "greater than or equal to 1"),
+        ({"backoff_factor": 11}, "less than or equal to 10"),
+        ({"jitter": 1.5}, "less than or equal to 1"),
+        ({"permanent_outcomes": ["COMPLETED"]}, "'NO_ANSWER', 'BUSY'"),
+        ({"max_retries_by_outcome": {"BUSY": 3}}, "max_retries is 2 for all together: raise it"),
+        ({"max_retries_by_outcome": {"BUSY": 1}, "permanent_outcomes": ["BUSY"]}, "BUSY is one of permanent_outcomes"),
+        ({"cooldown_by_status": {"completed": 1}}, "write cooldown_by_outcome"),
+        ({"retry_voicemail": "no"}, "VOICEMAIL among permanent_outcomes"),
+    ],
+)
+def test_a_policy_that_cannot_be_says_what_to_write(wrong, says):
+    with pytest.raises(ValidationError, match=says):
+        RetryPolicy.model_validate(wrong)

@@ -14,7 +14,7 @@ from breeze_buddy.domain.outcome import Outcome
 from breeze_buddy.store import attempts, conversations, overview
 from tests.store.stage import NOON, Stage, a_template, person
 
-ONE_RETRY: dict[str, Any] = {"max_retries": 1, "cooldown": 600}
+ONE_RETRY: dict[str, Any] = {"max_retries": 1, "cooldown": 600, "jitter": 0}
 
 
 async def set_up(stage: Stage, **template: Any) -> str:
@@ -80,7 +80,7 @@ async def test_a_failure_is_retried_after_the_cooldown_until_no_retry_is_left(st
 
 
 async def test_a_status_can_have_a_cooldown_of_its_own(stage: Stage) -> None:
-    await set_up(stage, retry=ONE_RETRY | {"cooldown_by_status": {"busy": 5}})
+    await set_up(stage, retry=ONE_RETRY | {"cooldown_by_outcome": {"BUSY": 5}})
     assert (await stage.attempt(CallStatus.BUSY)).due_at == NOON + timedelta(seconds=5)
 
 
@@ -128,7 +128,7 @@ async def test_voicemail_is_retried_where_the_template_says_so(stage: Stage, who
 
 
 async def test_voicemail_finishes_the_lead_where_the_template_says_so(stage: Stage) -> None:
-    await set_up(stage, retry=ONE_RETRY | {"retry_voicemail": False})
+    await set_up(stage, retry=ONE_RETRY | {"permanent_outcomes": ["VOICEMAIL"]})
     end = await stage.attempt(CallStatus.COMPLETED, answered_by=AnsweredBy.MACHINE)
     assert (end.status, end.outcome) == (LeadStatus.FINISHED, Outcome.VOICEMAIL)
 

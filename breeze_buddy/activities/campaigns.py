@@ -18,7 +18,7 @@ from breeze_buddy.domain.campaign import Campaign, CampaignProgress, CampaignSta
 from breeze_buddy.domain.errors import DomainError, IllegalTransition
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.messages import CampaignStart, CancelRequest, Enrolled, PrimeResult
-from breeze_buddy.store import backlog, campaigns, cancelling, leads
+from breeze_buddy.store import backlog, campaigns, cancelling, grants, leads
 from breeze_buddy.store.database import Database
 from breeze_buddy.store.errors import StoreError
 
@@ -73,6 +73,7 @@ class CampaignActivities:
         info = activity.info()
         workflow_id = str(info.workflow_id)
         now = self._database.now()
+        on_do_not_call_list = 0
         try:
             start = CampaignStart.model_validate(given)
             async with self._database.write() as tx:
@@ -88,11 +89,14 @@ class CampaignActivities:
                         workflow_id=workflow_id,
                         now=now,
                     )
-                    if made.refused:
-                        first = made.refused[0]
+                    refused = [lead for lead in made.refused if not lead.listed]
+                    if refused:
+                        first = refused[0]
                         raise DomainError(
-                            f"{len(made.refused)} leads refused; the first, lead {first.row + 1}: {first.reason}"
+                            f"{len(refused)} leads refused; the first, lead {first.row + 1}: {first.reason}"
                         )
+                    # Nobody has to mend the definition for them: they are left out, and the others are called.
+                    on_do_not_call_list = len(made.refused)
                     campaign_id = made.campaign.id
                 campaign = await campaigns.get(tx, str(campaign_id))
             await self._take_over(campaign, workflow_id)
@@ -105,7 +109,12 @@ class CampaignActivities:
             # Field and reason only: pydantic's own text repeats the input, with the people in it.
             reasons = "; ".join(_reason(problem) for problem in error.errors(include_url=False))
             raise ApplicationError(reasons, type=INVALID_DEFINITION, non_retryable=True) from None
-        return Enrolled(campaign_id=campaign.id, name=campaign.name, template_name=campaign.template_name)
+        return Enrolled(
+            campaign_id=campaign.id,
+            name=campaign.name,
+            template_name=campaign.template_name,
+            on_do_not_call_list=on_do_not_call_list,
+        )
 
     async def _take_over(self, campaign: Campaign, workflow_id: str) -> None:
         """Signals of the campaign go to this workflow. Raises DomainError while another one runs it."""
@@ -130,7 +139,7 @@ class CampaignActivities:
                 granted=granted,
                 open_leads=campaign.open_leads,
                 standing=campaign.standing,
-                next_due_at=await campaigns.next_due_at(tx, campaign_id, now=before),
+                next_due_at=await backlog.next_wake(tx, campaign_id, now=before),
             )
 
     @activity.defn
@@ -217,7 +226,7 @@ async def tell_cancelled(database: Database, signals: Signals, lead_id: str, *, 
         return
     async with database.write() as tx:
         call_id = await cancelling.withdraw_orphan(tx, lead_id, now=database.now(), reason=reason)
-        again = await backlog.grant_of(tx, call_id) if call_id is not None else []
+        again = await grants.grant_of(tx, call_id) if call_id is not None else []
         lead = await leads.get(tx, lead_id)
     for granted in again:
         await signals.grant(granted)

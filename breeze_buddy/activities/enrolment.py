@@ -13,11 +13,9 @@ from breeze_buddy.domain.do_not_call import LISTED
 from breeze_buddy.domain.errors import DomainError, MissingVariables
 from breeze_buddy.domain.lead import LeadInput
 from breeze_buddy.domain.template import StoredTemplate, Template
-from breeze_buddy.domain.window import lead_zones, zones_of_text
 from breeze_buddy.store import campaigns, do_not_call, leads, numbers, templates
 from breeze_buddy.store.database import Transaction, serialise_enrolment
 from breeze_buddy.store.leads import NewLead
-
 
 # A request that was on its way when its time came is in time.
 _LATE = timedelta(minutes=5)
@@ -85,13 +83,12 @@ async def check_leads(
 
 
 def new_lead(template: Template, lead: LeadInput, *, now: datetime) -> NewLead:
-    """A lead that is due at the next moment at which it may be called. Raises MissingVariables."""
+    """A lead that is due now, or when it wants to be. Raises MissingVariables.
+
+    Its calling window is dispatch's concern: it may change while the lead waits.
+    """
     template.check_variables(lead.variables)
-    window = template.calling_window
-    if window is None:
-        return NewLead(lead, now)
-    zones = zones_of_text("|".join(lead_zones(lead.time_zone, lead.phone)))
-    return NewLead(lead, window.next_open(now, zones))
+    return NewLead(lead, max(now, lead.not_before or now))
 
 
 async def enrol(

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 from temporalio.client import Client
 
-from breeze_buddy.activities.clients import answers
+from breeze_buddy.activities.clients import account_limits, answers
 from breeze_buddy.activities.dispatch import Dispatcher
 from breeze_buddy.activities.recording_store import RecordingStore
 from breeze_buddy.activities.signals import Signals
@@ -15,6 +15,7 @@ from breeze_buddy.api import (
     blocked_callers,
     calls,
     campaigns,
+    do_not_call,
     errors,
     health,
     inbound_callbacks,
@@ -25,6 +26,7 @@ from breeze_buddy.api import (
     transfer_callbacks,
     transfers,
     twilio_callbacks,
+    uploads,
 )
 from breeze_buddy.api.bodies import BodyLimit
 from breeze_buddy.api.context import Context, require_key
@@ -59,7 +61,7 @@ def create_app(settings: Settings, database: Database, temporal: Client) -> Fast
         settings=settings,
         database=database,
         signals=signals,
-        dispatcher=Dispatcher(database, signals),
+        dispatcher=Dispatcher(database, signals, account_limits(settings)),
         answers=answers(settings),
         router=_router(settings, database),
         recordings=RecordingStore(settings.recordings_url, settings.recordings_endpoint_url),
@@ -70,13 +72,16 @@ def create_app(settings: Settings, database: Database, temporal: Client) -> Fast
     app.include_router(inbound_callbacks.router)
     app.include_router(transfer_callbacks.router)
     rest = APIRouter(prefix=PREFIX, dependencies=[Depends(require_key)])
-    for room in (templates, numbers, campaigns, leads, calls, transfers, blocked_callers, pods):
+    for room in (templates, numbers, campaigns, uploads, leads, calls, transfers, blocked_callers, do_not_call, pods):
         rest.include_router(room.router)
     app.include_router(rest)
     app.include_router(health.router, prefix=PREFIX)
     errors.install(app)
     app.add_middleware(
-        BodyLimit, max_bytes=settings.upload_max_bytes, by_prefix={twilio_callbacks.PREFIX: twilio_callbacks.MAX_BYTES}
+        BodyLimit,
+        max_bytes=settings.body_max_bytes,
+        max_file_bytes=settings.upload_max_bytes,
+        by_prefix={twilio_callbacks.PREFIX: twilio_callbacks.MAX_BYTES},
     )
     return app
 

@@ -1,21 +1,17 @@
 """Campaigns over REST: create, start, pause, resume, cancel, pacing, progress, leads."""
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query, Request, Response, status
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from fastapi import APIRouter, Body, Query, status
+from pydantic import BaseModel
 
-from breeze_buddy.activities.enrolment import check_leads, enrol
-from breeze_buddy.api.bodies import csv_body
+from breeze_buddy.activities.enrolment import enrol
 from breeze_buddy.api.context import AContext, Context
-from breeze_buddy.api.errors import field_problem, validation_problems
-from breeze_buddy.api.lead_csv import MalformedCsv, ReadRow, RefusedRow, read_leads
 from breeze_buddy.domain import messages
 from breeze_buddy.domain.campaign import Campaign, CampaignDefinition, CampaignProgress, CampaignStatus, Pacing
-from breeze_buddy.domain.lead import Lead, LeadInput, LeadStatus
+from breeze_buddy.domain.lead import Lead, LeadStatus
 from breeze_buddy.domain.messages import CancelRequest
-from breeze_buddy.store import campaigns, leads, templates
+from breeze_buddy.store import campaigns, leads
 
 router = APIRouter(prefix="/campaigns", tags=["campaigns"])
 
@@ -39,12 +35,6 @@ class Accepted(BaseModel):
 
 class CreatedCampaign(Accepted):
     campaign: Campaign
-
-
-class LeadList(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    leads: list[LeadInput] = Field(min_length=1, max_length=10_000)
 
 
 class LeadPage(BaseModel):
@@ -174,69 +164,3 @@ async def list_leads(
         await campaigns.get(tx, campaign_id)
         found = await leads.listed(tx, campaign_id=campaign_id, status=status, after=after, limit=limit)
     return LeadPage(items=found, next=found[-1].id if len(found) == limit else None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Upload:
-    """Rows of a file or of a list, each with the place that a refusal names."""
-
-    given: list[tuple[dict[str, int], LeadInput]]
-    refused: list[Refused]
-
-
-@router.post(
-    "/{campaign_id}/leads",
-    openapi_extra={
-        "requestBody": {
-            "content": {
-                "application/json": {"schema": LeadList.model_json_schema(ref_template="#/components/schemas/{model}")},
-                "text/csv": {"schema": {"type": "string"}, "example": "phone,name\n+14155550123,Ada\n"},
-                "multipart/form-data": {
-                    "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
-                },
-            }
-        }
-    },
-    response_model=Accepted,
-)
-async def add_leads(context: AContext, campaign_id: str, request: Request) -> Accepted | Response:
-    """Add leads to a campaign, also while it runs: as JSON `{"leads": […]}`, or as CSV with a header line.
-
-    CSV columns: phone, time_zone, priority, request_id; every other column is a variable of the template.
-    Good rows are taken and every other one is named with its reason.
-    """
-    try:
-        upload = await _upload(context, request)
-    except MalformedCsv as error:
-        return field_problem("file", str(error), error.code)
-    except ValidationError as error:
-        return validation_problems(error.errors(include_context=False), inside=("body",))
-    async with context.database.write() as tx:
-        campaign = await campaigns.get(tx, campaign_id)
-        template = (await templates.get(tx, campaign.template_id)).template
-        now = context.database.now()
-        checked = check_leads(template, [lead for _, lead in upload.given], now=now)
-        added = await leads.add(tx, campaign_id, checked.ready, now=now)
-        campaign = await campaigns.get(tx, campaign_id)
-    if (added.ids or added.duplicates) and campaign.status is CampaignStatus.RUNNING:
-        # Also for leads that were here before: the request that brought them may have ended before this line.
-        await wake(context, campaign, signal=messages.LEADS_ADDED)
-    late = [Refused(**upload.given[lead.row][0], field=lead.field, reason=lead.reason) for lead in checked.refused]
-    refused = sorted([*upload.refused, *late], key=lambda item: item.line or item.row or 0)
-    return Accepted(accepted=len(added.ids), duplicates=added.duplicates, refused=refused)
-
-
-async def _upload(context: Context, request: Request) -> _Upload:
-    """Raises MalformedCsv or ValidationError."""
-    data = await csv_body(request)
-    if request.headers.get("content-type", "").partition(";")[0].strip() == "application/json":
-        listed = LeadList.model_validate_json(data)
-        return _Upload([({"row": row}, lead) for row, lead in enumerate(listed.leads)], [])
-    upload = _Upload([], [])
-    for item in read_leads(data, max_rows=context.settings.upload_max_rows):
-        match item:
-            case ReadRow(line, lead):
-                upload.given.append(({"line": line}, lead))
-            case RefusedRow(line, field, reason):
-                upload.refused.append(Refused(line=line, field=field, reason=reason))
-    return upload

@@ -1,22 +1,16 @@
 """Leads as CSV: a header line, then one lead a line. Columns that are no field of a lead are variables."""
 
-import csv
-import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from breeze_buddy.domain.errors import DomainError
+from breeze_buddy.api.csv_records import MalformedCsv, Record
 from breeze_buddy.domain.lead import LeadInput
+from breeze_buddy.domain.phone import read_with_region
 
-FIELDS = ("phone", "time_zone", "priority", "request_id")
-
-
-class MalformedCsv(DomainError):
-    """A file of which no row can be read."""
-
-    code = "malformed_csv"
+FIELDS = ("phone", "time_zone", "priority", "request_id", "not_before", "expires_at")
+_FIELDS = frozenset(FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,48 +28,69 @@ class ReadRow:
     lead: LeadInput
 
 
-def read_leads(data: bytes, *, max_rows: int) -> Iterator[ReadRow | RefusedRow]:
-    """Each row as a lead or a refusal. Raises MalformedCsv for the file as a whole."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise MalformedCsv(f"the file is not UTF-8 (byte {error.start}): save it as CSV UTF-8") from error
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = _header(next(rows, []))
-        count, line = 0, rows.line_num + 1
-        for row in rows:
-            if any(cell.strip() for cell in row):
-                count += 1
-                if count > max_rows:
-                    raise MalformedCsv(f"the file has more than {max_rows} rows: split it")
-                yield _lead(header, row, line)
-            line = rows.line_num + 1
-    except csv.Error as error:
-        raise MalformedCsv(f"line {rows.line_num}: {error}") from error
+class LeadRows:
+    """Rows of one file as leads; the first row is the header."""
+
+    def __init__(self, *, columns: Mapping[str, str], default_country: str | None) -> None:
+        """`columns`: which field or variable a column is, where its name does not say it; empty: it is left out.
+
+        `default_country` is the ISO 3166 code for phones that are written without a country code.
+        """
+        self._columns = columns
+        self._context = read_with_region(default_country)
+        self._header: list[str] | None = None
+
+    def read(self, records: list[Record]) -> Iterator[ReadRow | RefusedRow]:
+        """Raises MalformedCsv for a header that does not do."""
+        for line, cells in records:
+            if self._header is None:
+                self._header = self._named(cells)
+            else:
+                yield self._lead(self._header, line, cells)
+
+    def end(self) -> None:
+        """Raises MalformedCsv for a file without a header."""
+        if self._header is None:
+            self._header = self._named([])
+
+    def _named(self, cells: list[str]) -> list[str]:
+        missing = sorted(self._columns.keys() - set(cells))
+        if missing:
+            raise MalformedCsv(f"columns are mapped that the first line does not name: {', '.join(missing)}")
+        if "" in cells or len(set(cells)) != len(cells):
+            raise MalformedCsv("every column needs a name of its own in the first line")
+        header = [self._columns.get(cell, cell).strip() for cell in cells]
+        if "phone" not in header:
+            raise MalformedCsv(
+                f"the first line must name the columns, one of them phone (or mapped to it); it has {header}"
+            )
+        taken = [name for name in header if name]
+        twice = sorted({name for name in taken if taken.count(name) > 1})
+        if twice:
+            raise MalformedCsv(f"several columns are {', '.join(twice)}: every column needs a name of its own")
+        return header
+
+    def _lead(self, header: list[str], line: int, row: list[str]) -> ReadRow | RefusedRow:
+        if len(row) != len(header):
+            return RefusedRow(line, "", f"it has {len(row)} columns and the first line names {len(header)}")
+        variables: dict[str, str] = {}
+        fields: dict[str, object] = {"variables": variables}
+        for name, cell in zip(header, row, strict=True):
+            if not cell or not name:
+                continue
+            if name in _FIELDS:
+                fields[name] = cell
+            else:
+                variables[name] = cell
+        if "phone" not in fields:
+            return RefusedRow(line, "phone", "it has no phone number")
+        try:
+            return ReadRow(line, LeadInput.model_validate(fields, context=self._context))
+        except ValidationError as error:
+            return refused_row(line, error)
 
 
-def _header(cells: list[str]) -> list[str]:
-    header = [cell.strip() for cell in cells]
-    if "phone" not in header:
-        raise MalformedCsv(f"the first line must name the columns, one of them phone; it has {header}")
-    if "" in header or len(set(header)) != len(header):
-        raise MalformedCsv("every column needs a name of its own in the first line")
-    return header
-
-
-def _lead(header: list[str], row: list[str], line: int) -> ReadRow | RefusedRow:
-    if len(row) != len(header):
-        return RefusedRow(line, "", f"it has {len(row)} columns and the first line names {len(header)}")
-    cells = dict(zip(header, (cell.strip() for cell in row), strict=True))
-    fields: dict[str, object] = {name: cells[name] for name in FIELDS if cells.get(name)}
-    fields["variables"] = {name: value for name, value in cells.items() if name not in FIELDS and value}
-    if "phone" not in fields:
-        return RefusedRow(line, "phone", "it has no phone number")
-    try:
-        return ReadRow(line, LeadInput.model_validate(fields))
-    except ValidationError as error:
-        first = error.errors()[0]
-        return RefusedRow(
-            line, ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
-        )
+def refused_row(line: int, error: ValidationError) -> RefusedRow:
+    """A row with the first of its mistakes."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return RefusedRow(line, ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, "))

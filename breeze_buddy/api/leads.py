@@ -12,11 +12,12 @@ from breeze_buddy.activities.enrolment import new_lead, standing_campaign
 from breeze_buddy.api.calls import CallAnswer, shown
 from breeze_buddy.api.campaigns import LeadPage, wake
 from breeze_buddy.api.context import AContext
+from breeze_buddy.api.errors import Problem
 from breeze_buddy.domain import messages
 from breeze_buddy.domain.lead import Lead, LeadInput, LeadStatus
 from breeze_buddy.domain.messages import CancelRequest
 from breeze_buddy.domain.phone import E164
-from breeze_buddy.store import cancelling, leads, overview, templates
+from breeze_buddy.store import cancelling, do_not_call, leads, overview, templates
 
 router = APIRouter(prefix="/leads", tags=["leads"])
 
@@ -56,10 +57,13 @@ class LeadView(Lead):
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    responses={200: {"model": Lead, "description": "this request_id was pushed before: the first lead"}},
+    responses={
+        200: {"model": Lead, "description": "this request_id was pushed before: the first lead"},
+        409: {"model": Problem, "description": "`do_not_call`: the phone is on the do-not-call list"},
+    },
 )
 async def push(context: AContext, response: Response, pushed: LeadPush) -> Lead:
-    """Push one lead. With a free line it is dialled at once."""
+    """Push one lead. With a free line it is dialled at once. 409 when its phone is on the do-not-call list."""
     now = context.database.now()
     async with context.database.write() as tx:
         if pushed.template_id is not None:
@@ -67,7 +71,13 @@ async def push(context: AContext, response: Response, pushed: LeadPush) -> Lead:
         else:
             stored = await templates.by_name(tx, pushed.template_name or "")
         campaign = await standing_campaign(tx, stored, default_number=context.settings.twilio_phone_number, now=now)
-        added = await leads.add(tx, campaign.id, [new_lead(stored.template, pushed.lead, now=now)], now=now)
+        new = new_lead(stored.template, pushed.lead, now=now)
+        if await do_not_call.listed_among(tx, [pushed.phone]):
+            # One that was pushed before is still answered with what became of it.
+            there = await leads.by_request(tx, campaign.id, pushed.request_id) if pushed.request_id else None
+            if there is None:
+                raise do_not_call.DoNotCall(pushed.phone)
+        added = await leads.add(tx, campaign.id, [new], now=now)
         if added.ids:
             lead = await leads.get(tx, added.ids[0])
         else:

@@ -21,6 +21,8 @@ CAMPAIGN_WORKFLOW = "CampaignWorkflow"
 LEAD_WORKFLOW = "LeadWorkflow"
 RETENTION_WORKFLOW = "RetentionWorkflow"
 RETENTION_SCHEDULE_ID = "breeze-retention"
+SWEEP_WORKFLOW = "SweepWorkflow"
+SWEEP_SCHEDULE_ID = "breeze-sweep"
 INBOUND_WORKFLOW = "InboundCallWorkflow"
 TRANSFER_WORKFLOW = "TransferWorkflow"
 
@@ -47,6 +49,7 @@ UPDATE_PACING = "update_pacing"
 LEADS_ADDED = "leads_added"
 LEADS_FINISHED = "leads_finished"
 PROGRESSED = "progressed"
+RESCHEDULED = "rescheduled"
 
 # Query of a campaign
 PROGRESS = "progress"
@@ -67,6 +70,11 @@ def lead_workflow_id(lead_id: str) -> str:
 
 def campaign_workflow_id(campaign_id: str) -> str:
     return f"campaign-{campaign_id}"
+
+
+def campaign_schedule_id(campaign_id: str) -> str:
+    """The Temporal Schedule of a campaign that recurs."""
+    return f"campaign-schedule-{campaign_id}"
 
 
 def inbound_workflow_id(call_sid: str) -> str:
@@ -209,9 +217,11 @@ class DialResult(_Message):
     - unclear: the request may have reached Twilio; find out, never send it again
     - refused: Twilio made no call; finish the attempt
     - unusable: the grant was not to be used; `standing` says where the lead is instead
+    - later: the rates have no room before `at`; the grant stands
     """
 
-    kind: Literal["dialled", "unclear", "refused", "unusable"]
+    kind: Literal["dialled", "unclear", "refused", "unusable", "later"]
+    at: datetime | None = None
     waits: Waits = Waits()
     standing: Standing | None = None
     reason: str = ""
@@ -234,6 +244,7 @@ class AttemptEnd(_Message):
     recording_expected: bool = False
     recording_ready: bool = Field(False, description="Twilio has said that it can be fetched, or that there is none")
     notify: bool = Field(False, description="the template has a post-call webhook")
+    suspect: bool = Field(False, description="it failed on our side or on the way: its campaign may be paused by that")
 
 
 class InboundStart(_Message):
@@ -283,31 +294,43 @@ class InboundResult(_Message):
 
 
 class CampaignStart(BaseModel):
-    """Input of a CampaignWorkflow: an existing campaign's id, or a whole definition given inline."""
+    """Input of a CampaignWorkflow: an existing campaign's id, one to make a copy of, or a definition given inline."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     campaign_id: str | None = None
+    clone_of: str | None = Field(None, description="run a fresh copy of this campaign, with all its leads")
 
     @model_validator(mode="after")
-    def _id_or_definition(self) -> Self:
-        if self.campaign_id is not None and self.model_extra:
-            raise ValueError("give a campaign_id or a definition, not both")
+    def _one_of_them(self) -> Self:
+        ids = (self.campaign_id is not None) + (self.clone_of is not None)
+        if ids > 1 or (ids and self.model_extra):
+            raise ValueError("give a campaign_id, a clone_of or a definition, not several")
         return self
 
     def definition(self) -> CampaignDefinition | None:
         """The inline definition, or None when an id was given. Raises ValidationError when it is malformed."""
-        if self.campaign_id is not None:
+        if self.campaign_id is not None or self.clone_of is not None:
             return None
         return CampaignDefinition.model_validate(self.model_extra)
 
 
 class Enrolled(_Message):
-    """A campaign that exists and runs."""
+    """A campaign that exists and runs, or is to run later."""
 
     campaign_id: str
     name: str
     template_name: str
+    waits: bool = Field(False, description="it was not started, and is to start by itself")
+    on_do_not_call_list: int = Field(0, description="leads of the definition that were left out")
+
+
+class Start(_Message):
+    """Whether a campaign runs now, and, when it does not, how it stands and when it starts."""
+
+    progress: CampaignProgress
+    waits: bool
+    start_at: datetime | None = Field(None, description="none: when it is told to")
 
 
 class PrimeResult(_Message):
@@ -317,7 +340,7 @@ class PrimeResult(_Message):
     granted: int
     open_leads: int
     standing: bool
-    next_due_at: datetime | None = Field(None, description="when the next lead of the backlog becomes due")
+    next_due_at: datetime | None = Field(None, description="when a line can be granted that cannot be now")
 
 
 class CampaignResult(_Message):
@@ -325,6 +348,20 @@ class CampaignResult(_Message):
     status: CampaignStatus
     leads: int
     outcomes: dict[str, int] = {}
+
+
+class SweepResult(_Message):
+    """What one run of the sweep found and set right. All zeros in a healthy run."""
+
+    lines_freed: int = Field(0, description="lines that were still leased to a call that was over")
+    leads_without_workflow: int = Field(0, description="leads whose workflow was gone: another one goes on with them")
+    calls_without_workflow: int = Field(0, description="calls to us whose workflow was gone: another one follows them")
+    leads_expired: int = Field(0, description="waiting leads whose expires_at had passed")
+    schedules_mended: int = Field(0, description="schedules of campaigns that were missing, or were there too long")
+
+    @property
+    def found(self) -> bool:
+        return any(self.model_dump().values())
 
 
 class RetentionResult(_Message):

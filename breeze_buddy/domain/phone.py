@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import phonenumbers
-from pydantic import AfterValidator
+from pydantic import AfterValidator, ValidationInfo
 
 from breeze_buddy.domain.errors import InvalidPhoneNumber
 
@@ -29,5 +29,27 @@ def mask(phone: str) -> str:
     return f"{phone[:3]}…{phone[-4:]}" if len(phone) > 7 else "…"
 
 
-E164 = Annotated[str, AfterValidator(parse_e164)]
+def _known_region(text: str) -> str:
+    region = text.strip().upper()
+    if region not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError(f"{text!r} is not a country: write its ISO 3166 code, like IN or US")
+    return region
+
+
+Region = Annotated[str, AfterValidator(_known_region)]
+"""A pydantic field type: a country, by its ISO 3166 code of two letters."""
+
+_REGION = "default_region"
+
+
+def read_with_region(region: str | None) -> dict[str, str | None]:
+    """The context of a validation in which E164 also takes numbers as they are written in that country."""
+    return {_REGION: region}
+
+
+def _e164(text: str, info: ValidationInfo) -> str:
+    return parse_e164(text, default_region=info.context.get(_REGION) if isinstance(info.context, dict) else None)
+
+
+E164 = Annotated[str, AfterValidator(_e164)]
 """A pydantic field type: any dialable text with a country code, normalised to E.164."""

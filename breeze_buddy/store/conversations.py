@@ -8,8 +8,9 @@ from sqlalchemy import Row, exists, func, insert, select, update
 
 from breeze_buddy.domain.call import CallFacts, CallStatus, Direction, Progress
 from breeze_buddy.domain.conversation import ConversationReport, ConversationState, Ending
+from breeze_buddy.domain.do_not_call import ListingSource
 from breeze_buddy.domain.template import Template
-from breeze_buddy.store import callers
+from breeze_buddy.store import callers, do_not_call
 from breeze_buddy.store import leads as lead_rows
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.errors import Conflict
@@ -102,8 +103,12 @@ async def save_report(tx: Transaction, report: ConversationReport, *, now: datet
     While a transfer is open, a caller who left the stream was moved and may come back: what was said is kept
     with the state, and the transfer's end writes the report. So it is for one who is on the way back from it. A
     report that comes late, from the stream before the transfer, says nothing about the one after it.
+
+    Whoever asked not to be called is on the do-not-call list from here on.
     """
     call = await locked_call(tx, report.call_id)
+    if report.do_not_call:
+        await _list(tx, call, now=now)
     row = (await tx.execute(select(conversations).where(conversations.c.call_id == report.call_id))).first()
     state = ConversationState.model_validate(row.state) if row is not None and row.state is not None else None
     if report.ending is Ending.CALLER_HUNG_UP and await _may_come_back(tx, report, state):
@@ -115,6 +120,15 @@ async def save_report(tx: Transaction, report: ConversationReport, *, now: datet
         await _put(tx, report.call_id, now, report=report.model_dump(mode="json"), reported_at=now)
     ended = call.status is not None and CallStatus(call.status).is_terminal
     return Reported(workflow_id_of(call), awaited=ended)
+
+
+async def _list(tx: Transaction, call: Row[Any], *, now: datetime) -> None:
+    """Whoever was talked to is called no more, by no campaign. A caller who hid the number cannot be."""
+    phone = call.from_phone if call.direction == Direction.INBOUND else call.to_phone
+    if phone.startswith("+"):
+        await do_not_call.add(
+            tx, phone, source=ListingSource.CONVERSATION, reason="asked for in a call", call_id=call.id, now=now
+        )
 
 
 async def _may_come_back(tx: Transaction, report: ConversationReport, state: ConversationState | None) -> bool:

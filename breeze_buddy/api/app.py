@@ -16,6 +16,7 @@ from breeze_buddy.api import (
     calls,
     campaigns,
     do_not_call,
+    echo_callback,
     errors,
     health,
     inbound_callbacks,
@@ -71,6 +72,7 @@ def create_app(settings: Settings, database: Database, temporal: Client) -> Fast
     app.include_router(twilio_callbacks.router)
     app.include_router(inbound_callbacks.router)
     app.include_router(transfer_callbacks.router)
+    app.include_router(echo_callback.router)
     rest = APIRouter(prefix=PREFIX, dependencies=[Depends(require_key)])
     for room in (templates, numbers, campaigns, uploads, leads, calls, transfers, blocked_callers, do_not_call, pods):
         rest.include_router(room.router)

@@ -32,7 +32,12 @@ _DECISION_LIMIT_S = 12.0
 
 def webhooks(context: Context) -> NumberWebhooks:
     """What is set at Twilio for a number whose calls the platform answers."""
-    below = f"{context.settings.public_url.rstrip('/')}/twilio/callback"
+    return webhooks_at(context.settings.public_url)
+
+
+def webhooks_at(public_url: str) -> NumberWebhooks:
+    """The same, for an API at `public_url`."""
+    below = f"{public_url.rstrip('/')}/twilio/callback"
     return NumberWebhooks(
         voice_url=f"{below}/inbound",
         voice_fallback_url=f"{below}/inbound-fallback",

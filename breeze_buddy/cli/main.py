@@ -205,6 +205,29 @@ def up(
 
 
 @app.command()
+def doctor(
+    context: typer.Context,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            help="Examine the stack that `breeze up` runs in this folder; by default one in .breeze, if no "
+            "Twilio account is set.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check an installation: Twilio, numbers, public address, signatures, Temporal, database, clocks, recordings.
+
+    Every failure says what to do. Exit code 1: something failed. Nothing is changed and nobody is called.
+    """
+    settings = begin(context)
+    from breeze_buddy.cli.doctor.examination import run_doctor
+
+    run(run_doctor(settings, folder=data, as_json=as_json))
+
+
+@app.command()
 def demo(
     context: typer.Context,
     leads: Annotated[int, typer.Option("--leads", min=1, max=1000, help="How many people to call.")] = 20,

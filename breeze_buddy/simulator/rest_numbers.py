@@ -1,10 +1,10 @@
-"""The account's phone numbers over REST: what a call to each of them does."""
+"""The account's phone numbers over REST: what a call to each of them does, and other numbers it may call from."""
 
 from typing import cast
 
 from aiohttp import web
 
-from breeze_buddy.simulator.account import Account, Number
+from breeze_buddy.simulator.account import E164, Account, CallerId, Number
 from breeze_buddy.simulator.call_parameters import BAD_URL, Form, read_method
 from breeze_buddy.simulator.errors import ApiError, not_found
 from breeze_buddy.simulator.pages import page_of
@@ -24,7 +24,7 @@ METHODS = {
 
 
 class NumberRoutes:
-    """`/IncomingPhoneNumbers`."""
+    """`/IncomingPhoneNumbers` and `/OutgoingCallerIds`."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -35,6 +35,7 @@ class NumberRoutes:
         router.add_get(ROOT + "/IncomingPhoneNumbers.json", self.list_numbers)
         router.add_get(ROOT + "/IncomingPhoneNumbers/{sid}.json", self.read_number)
         router.add_post(ROOT + "/IncomingPhoneNumbers/{sid}.json", self.update_number)
+        router.add_get(ROOT + "/OutgoingCallerIds.json", self.list_caller_ids)
 
     async def list_numbers(self, request: web.Request) -> web.Response:
         """`GET …/IncomingPhoneNumbers.json`, by PhoneNumber if asked."""
@@ -74,6 +75,26 @@ class NumberRoutes:
             settings["friendly_name"] = form["FriendlyName"]
         self._account.set_up(number.phone, settings)
         return web.json_response(self._account.number_resource(number))
+
+    async def list_caller_ids(self, request: web.Request) -> web.Response:
+        """`GET …/OutgoingCallerIds.json`: numbers that may be called from although they are somebody else's.
+
+        While no number is registered every From is accepted, so any number that is asked for is among them.
+        """
+        check_credentials(request, self._account)
+        wanted = request.query.get("PhoneNumber", "")
+        phones = [phone for phone in sorted(self._account.verified) if wanted in phone]
+        if not self._account.numbers and E164.fullmatch(wanted) and wanted not in phones:
+            phones.append(wanted)
+        return web.json_response(
+            page_of(
+                [CallerId(phone) for phone in phones],
+                path=request.path,
+                query=request.query,
+                key="outgoing_caller_ids",
+                show=self._account.caller_id_resource,
+            )
+        )
 
     def _number(self, request: web.Request) -> Number:
         for number in self._account.numbers.values():

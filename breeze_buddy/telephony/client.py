@@ -3,6 +3,7 @@
 One `Twilio` serves one event loop. Every error is a `TelephonyError`, whose `failure` says what to do.
 """
 
+import json
 import re
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
@@ -18,6 +19,7 @@ from breeze_buddy.domain.call import CallFacts, FailureClass
 from breeze_buddy.domain.phone import mask
 from breeze_buddy.domain.recording import RecordingFacts
 from breeze_buddy.telephony import words
+from breeze_buddy.telephony.account import AccountFacts, OwnedNumber, owned_number
 from breeze_buddy.telephony.errors import CALL_NOT_IN_PROGRESS, NoAnswer, NotFound, Refusal, TelephonyError, judge
 from breeze_buddy.telephony.http import LOST, Http, refusal, why
 
@@ -244,6 +246,31 @@ class Twilio:
                 status_callback=webhooks.status_callback,
                 status_callback_method="POST",
             )
+
+    async def account(self) -> AccountFacts:
+        """The account that the credentials are of. Raises TelephonyError."""
+        base = str(self._client.api.base_url).rstrip("/")
+        with self._asking("look at the account"):
+            answer = await self._client.request_async("GET", f"{base}/2010-04-01/Accounts/{self._account_sid}.json")
+        said = json.loads(answer.text)
+        return AccountFacts(
+            name=str(said.get("friendly_name", "")),
+            status=str(said.get("status", "")),
+            trial=said.get("type") == "Trial",
+            clock=words.moment(answer.headers.get("Date", "")),
+        )
+
+    async def owned(self, phone: str) -> OwnedNumber | None:
+        """What the account's number does; None when the account does not own it. Raises TelephonyError."""
+        with self._asking("look the number up"):
+            listed = await self._client.incoming_phone_numbers.list_async(phone_number=phone, limit=_NEWEST)
+        return next((owned_number(one) for one in listed if one.phone_number == phone), None)
+
+    async def is_verified(self, phone: str) -> bool:
+        """Whether the account may call from this number although it does not own it. Raises TelephonyError."""
+        with self._asking("look the caller id up"):
+            listed = await self._client.outgoing_caller_ids.list_async(phone_number=phone, limit=_NEWEST)
+        return any(one.phone_number == phone for one in listed)
 
     async def fetch_recording(self, sid: str) -> RecordingFacts:
         """What Twilio knows of a recording. Raises NotFound, TelephonyError."""

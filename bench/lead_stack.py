@@ -95,7 +95,7 @@ async def lead_stack(folder: Path, *, workers: int = 1, **settings: str) -> Asyn
 
     simulator = plan.simulator(secrets)
     command = (*simulator.command[: simulator.command.index("--cps")], "--cps", "0", "--recording-delay", "0.05")
-    supervisor = Supervisor(log_folder=folder / "logs", announce=lambda said: print(said, file=sys.stderr))  # noqa: T201
+    supervisor = Supervisor(log_folder=folder / "logs", announce=lambda said: print(said, file=sys.stderr))
     try:
         await supervisor.start(plan.temporal(), child(simulator, command=command))
         await supervisor.run(child(plan.migrate(secrets)))
@@ -132,5 +132,5 @@ def phones(count: int, *, first: int = 0) -> list[str]:
 async def until(condition: Any, *, timeout_s: float, every_s: float = 0.2) -> None:
     """Ask again and again until the answer is true. Raises TimeoutError."""
     async with asyncio.timeout(timeout_s):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - it is about other processes
             await asyncio.sleep(every_s)

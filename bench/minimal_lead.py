@@ -1,6 +1,6 @@
-"""The yardstick: the least that a durable call costs on Temporal. One activity, one signal with a time-out, one activity.
+"""The yardstick, the least that a durable call is: one activity, one signal with a time-out, one activity.
 
-    python -m bench.minimal_lead ADDRESS        a worker for it, unsandboxed like ours
+python -m bench.minimal_lead ADDRESS        a worker for it, unsandboxed like ours
 """
 
 import asyncio

@@ -40,8 +40,6 @@ class CpuReading:
 
 def machine() -> str:
     """The machine and how busy it is, for the head of a table."""
-    model = next(
-        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        "unknown processor",
-    )
+    facts = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.partition(":")[2].strip() for line in facts if "model name" in line), "unknown processor")
     return f"{os.cpu_count()} cores of {model}; load average {' '.join(f'{load:.1f}' for load in os.getloadavg())}"

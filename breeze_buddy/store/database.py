@@ -4,8 +4,9 @@ A write on SQLite takes the write lock at once (`BEGIN IMMEDIATE`) and waits for
 processes on one file queue up instead of failing half-way.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from breeze_buddy.store import limits
+from breeze_buddy.store import limits, sqlite_connections
 
 SQLITE_BUSY_MS = 30_000
 # Any constants: the advisory locks on PostgreSQL under which lines are granted, campaigns made, pods allocated.
@@ -48,6 +49,9 @@ class Database:
         self.url = async_url(url)
         self._engine = _engine(self.url, pool_size)
         self.is_sqlite = self._engine.dialect.name == "sqlite"
+        # SQLite lets one write at a time, and lets others try again after ever longer pauses. Among ourselves the
+        # next one goes on at once.
+        self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.is_sqlite else nullcontext()
 
     @property
     def engine(self) -> AsyncEngine:
@@ -56,7 +60,7 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Transaction]:
         """A transaction that is committed at the end, or rolled back when an exception passes."""
-        async with self._engine.connect() as connection:
+        async with self._turn, self._engine.connect() as connection:
             connection = await connection.execution_options(breeze_write=True)
             async with connection.begin():
                 yield connection
@@ -129,7 +133,14 @@ def _engine(url: str, pool_size: int) -> AsyncEngine:
             url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, hide_parameters=True
         )
     engine = create_async_engine(
-        url, pool_size=pool_size, connect_args={"timeout": SQLITE_BUSY_MS / 1000}, hide_parameters=True
+        url,
+        pool_size=pool_size,
+        connect_args={
+            "async_creator_fn": sqlite_connections.connect,
+            "timeout": SQLITE_BUSY_MS / 1000,
+            "cached_statements": 512,
+        },
+        hide_parameters=True,
     )
 
     @event.listens_for(engine.sync_engine, "connect")

@@ -1,0 +1,281 @@
+"""How long a file of 100,000 leads takes, on SQLite and on PostgreSQL, and what it costs.
+
+One API process on each database, asked over a socket by a client that sends the file as it is made, so that neither
+side ever has all of it. Beside it a second client asks for the health of the API all the time: others are to be
+answered while a file is read. Memory is that of the API process, from the kernel.
+
+    python -m bench.upload [--rows 100000] [--json FILE]
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from bench.postgres import PostgresMissing, cluster
+from breeze_buddy.settings import PREFIX
+from breeze_buddy.store.migrate import upgrade
+
+HOST = "127.0.0.1"
+_TEMPLATE = {
+    "name": "order",
+    "flow": {
+        "start": "order",
+        "nodes": {"order": {"say": "Hello {name}, about {item}.", "then": {"action": "end_conversation"}}},
+    },
+    "calling_window": {"start": "09:00", "end": "20:00", "time_zone": "UTC"},
+}
+_AREAS = (201, 212, 303, 312, 415, 512, 602, 617, 702, 808)
+# Flat: what it grows by after it has read a tenth of the file.
+MOST_GROWTH_MB = 30.0
+MOST_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One upload. Memory is resident, of the API process, in MB; `page_gap_s` is the longest time without progress."""
+
+    database: str
+    rows: int
+    accepted: int
+    refused: int
+    seconds: float
+    rows_per_s: float
+    cpu_s: float
+    rss_before_mb: float
+    rss_at_tenth_mb: float
+    rss_peak_mb: float
+    health_ms_p99: float
+    health_ms_max: float
+    again_s: float
+    again_accepted: int
+
+    @property
+    def wrong(self) -> list[str]:
+        """What does not do."""
+        found = []
+        if self.accepted + self.refused != self.rows:
+            found.append(f"{self.accepted} accepted and {self.refused} refused of {self.rows}")
+        if self.again_accepted:
+            found.append(f"the same file again brought {self.again_accepted} leads")
+        if self.seconds * 100_000 / self.rows > MOST_SECONDS:
+            found.append(f"{self.seconds:.1f} s for {self.rows} rows")
+        if self.rss_peak_mb - self.rss_at_tenth_mb > MOST_GROWTH_MB:
+            found.append(f"memory grew from {self.rss_at_tenth_mb:.0f} to {self.rss_peak_mb:.0f} MB while it read")
+        return found
+
+
+def _rows(count: int) -> Iterator[str]:
+    """One row in a hundred has no item, which the template needs."""
+    yield "phone,name,item,request_id\n"
+    for n in range(count):
+        area = _AREAS[n % len(_AREAS)]
+        item = "" if n % 100 == 99 else f"thing number {n}"
+        yield f"+1{area}{2000000 + n // len(_AREAS)},Person {n},{item},row-{n}\n"
+
+
+async def _file(rows: int) -> AsyncIterator[bytes]:
+    piece: list[str] = []
+    for row in _rows(rows):
+        piece.append(row)
+        if len(piece) == 1000:
+            yield "".join(piece).encode()
+            piece = []
+    yield "".join(piece).encode()
+
+
+class _Memory:
+    """Of a process, in MB, and the CPU seconds it has used."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = Path(f"/proc/{pid}")
+
+    def rss_mb(self) -> float:
+        pages = int((self._process / "statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    def cpu_s(self) -> float:
+        fields = (self._process / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _api(url: str, folder: Path) -> Iterator[tuple[int, str]]:
+    """A `breeze api` process: its pid and its URL. Nobody is at its Temporal address: the campaign is not started."""
+    port = _free_port()
+    settings = {
+        "DATABASE_URL": url,
+        "API_PORT": str(port),
+        "TEMPORAL_ADDRESS": f"{HOST}:{_free_port()}",
+        "TWILIO_PHONE_NUMBER": "+14155550000",
+        "TWILIO_AUTH_TOKEN": "the-token-of-a-benchmark",
+        "LOG_LEVEL": "WARNING",
+    }
+    log = folder / "api.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "breeze_buddy.cli", "api"],
+            env={**os.environ, **settings},
+            cwd=folder,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield process.pid, f"http://{HOST}:{port}{PREFIX}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+async def _until_it_answers(client: httpx.AsyncClient, url: str, log: Path) -> None:
+    for _ in range(300):
+        try:
+            await client.get(f"{url}/campaigns")
+            return
+        except httpx.TransportError:
+            await asyncio.sleep(0.1)
+    raise RuntimeError("the API did not start: " + _end_of(log))
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text()[-2000:]
+
+
+async def measure(name: str, url: str, rows: int) -> Figures:
+    """Upload to an empty database, then the same file again."""
+    await upgrade(url)
+    with tempfile.TemporaryDirectory(prefix="breeze-bench-") as made:
+        folder = Path(made)
+        with _api(url, folder) as (pid, api):
+            async with httpx.AsyncClient(timeout=600) as client:
+                await _until_it_answers(client, api, folder / "api.log")
+                return await _measured(name, client, api, _Memory(pid), rows)
+
+
+async def _measured(name: str, client: httpx.AsyncClient, api: str, memory: _Memory, rows: int) -> Figures:
+    made = await client.post(f"{api}/campaigns", json={"name": "bulk", "template": _TEMPLATE})
+    campaign = made.raise_for_status().json()["campaign"]["id"]
+    done = asyncio.Event()
+    others = asyncio.create_task(_ask_meanwhile(api, campaign, done))
+    watching = asyncio.create_task(_watch(client, api, campaign, memory, rows, done))
+    before_mb, cpu_before_s = memory.rss_mb(), memory.cpu_s()
+    seconds, said = await _upload(client, api, campaign, rows)
+    cpu_s = memory.cpu_s() - cpu_before_s
+    done.set()
+    latencies_ms = sorted(await others)
+    at_tenth_mb, peak_mb = await watching
+    again_s, again = await _upload(client, api, campaign, rows)
+    return Figures(
+        database=name,
+        rows=rows,
+        accepted=said["accepted"],
+        refused=said["refused_count"],
+        seconds=seconds,
+        rows_per_s=rows / seconds,
+        cpu_s=cpu_s,
+        rss_before_mb=before_mb,
+        rss_at_tenth_mb=at_tenth_mb,
+        rss_peak_mb=peak_mb,
+        health_ms_p99=latencies_ms[int(len(latencies_ms) * 0.99)],
+        health_ms_max=latencies_ms[-1],
+        again_s=again_s,
+        again_accepted=again["accepted"],
+    )
+
+
+async def _upload(client: httpx.AsyncClient, api: str, campaign: str, rows: int) -> tuple[float, dict[str, int]]:
+    began_s = time.perf_counter()
+    answer = await client.post(
+        f"{api}/campaigns/{campaign}/leads", content=_file(rows), headers={"Content-Type": "text/csv"}
+    )
+    return time.perf_counter() - began_s, answer.raise_for_status().json()
+
+
+async def _ask_meanwhile(api: str, campaign: str, done: asyncio.Event) -> list[float]:
+    """How many milliseconds somebody waits who reads the campaign while the file is read."""
+    latencies_ms = []
+    async with httpx.AsyncClient(timeout=60) as client:
+        while not done.is_set():
+            began_s = time.perf_counter()
+            (await client.get(f"{api}/campaigns/{campaign}")).raise_for_status()
+            latencies_ms.append((time.perf_counter() - began_s) * 1000)
+            await asyncio.sleep(0.02)
+    return latencies_ms
+
+
+async def _watch(
+    client: httpx.AsyncClient, api: str, campaign: str, memory: _Memory, rows: int, done: asyncio.Event
+) -> tuple[float, float]:
+    """Memory after a tenth of the rows, and the most of all."""
+    at_tenth_mb = peak_mb = 0.0
+    while not done.is_set():
+        found = (await client.get(f"{api}/campaigns/{campaign}/uploads")).json()
+        if found and not at_tenth_mb and found[0]["rows"] >= rows / 10:
+            at_tenth_mb = memory.rss_mb()
+        peak_mb = max(peak_mb, memory.rss_mb())
+        await asyncio.sleep(0.1)
+    return at_tenth_mb or peak_mb, max(peak_mb, memory.rss_mb())
+
+
+def _table(all_figures: list[Figures]) -> Table:
+    table = Table(title=f"{all_figures[0].rows} leads in one CSV file")
+    table.add_column("")
+    for figures in all_figures:
+        table.add_column(figures.database, justify="right")
+    for name in all_figures[0].__dataclass_fields__:
+        if name != "database":
+            values = [getattr(figures, name) for figures in all_figures]
+            table.add_row(name, *(f"{value:.1f}" if isinstance(value, float) else str(value) for value in values))
+    return table
+
+
+async def run(rows: int) -> list[Figures]:
+    """Both databases, one after the other. Without PostgreSQL's programs, SQLite alone."""
+    with tempfile.TemporaryDirectory(prefix="breeze-bench-") as folder:
+        found = [await measure("SQLite", f"sqlite+aiosqlite:///{folder}/breeze.db", rows)]
+    try:
+        with cluster() as url:
+            found.append(await measure("PostgreSQL", url, rows))
+    except PostgresMissing as error:
+        print(error, file=sys.stderr)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    asked = parser.parse_args()
+    found = asyncio.run(run(asked.rows))
+    Console().print(_table(found))
+    print(f"{platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    if asked.json:
+        asked.json.write_text(json.dumps({figures.database: asdict(figures) for figures in found}, indent=2))
+    wrong = [f"{figures.database}: {what}" for figures in found for what in figures.wrong]
+    for what in wrong:
+        print(what, file=sys.stderr)
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,17 +11,18 @@ digits; an engine with a language model chooses it by name and description.
 
 import re
 import string
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from breeze_buddy.domain.errors import InvalidFlow
+from breeze_buddy.domain.promise import LONGEST_PROMISE, Callback, ClockTime
 
 TRANSFER_RESULT = "transfer_result"
 """The placeholder that says how a transfer ended, after the caller has come back."""
 VOICEMAIL = "voicemail"
-"""The answer that holds the message left for the team after a failed transfer, and the result of such a conversation."""
+"""The answer that holds the message left for the team after a failed transfer; also the result of such a call."""
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Digits = Annotated[str, Field(pattern=r"^[0-9*#]{1,32}$")]
@@ -67,11 +68,35 @@ class EndConversation(_Model):
 
 
 class ScheduleCallback(_Model):
-    """The built-in function `schedule_callback`: the lead is called again after `after`."""
+    """The built-in function `schedule_callback`: the lead is called again when it was promised.
+
+    That is after `after`, or when the lead's own clock shows `at`; before both, what the caller said, if it is
+    understood ("tomorrow at five", "in half an hour"). The calling window still holds.
+    """
 
     action: Literal["schedule_callback"] = "schedule_callback"
-    after: Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=30))]
+    after: Annotated[timedelta, Field(gt=timedelta(0), le=LONGEST_PROMISE)] | None = None
+    at: time | None = Field(None, description="a time on the lead's own clock, such as 17:00")
+    days_ahead: int | None = Field(
+        None, ge=0, le=LONGEST_PROMISE.days, description="with `at`: 1 is tomorrow; None: the next time it is `at`"
+    )
+    said: Identifier | None = Field(None, description="the answer in which the caller said when")
     result: Identifier = "callback"
+
+    @model_validator(mode="after")
+    def _one_time(self) -> Self:
+        if (self.after is None) == (self.at is None):
+            raise ValueError("schedule_callback needs either `after` or `at`, also for callers whose words say no time")
+        if self.days_ahead is not None and self.at is None:
+            raise ValueError("days_ahead goes with `at`, the time on that day")
+        if self.at is not None and self.at.tzinfo is not None:
+            raise ValueError("`at` is a time on the lead's own clock: write it without a zone")
+        return self
+
+    @property
+    def callback(self) -> Callback:
+        """What is promised when the caller's words say no time."""
+        return self.after if self.after is not None else ClockTime(at=self.at, days_ahead=self.days_ahead)
 
 
 class DoNotCall(_Model):
@@ -149,7 +174,10 @@ class Flow(_Model):
         found = []
         if self.start not in self.nodes:
             found.append(f"the flow starts at {self.start!r}, which is not one of its nodes")
+        answers = {name for node in self.nodes.values() for name in _answers(node)}
         for name, node in self.nodes.items():
+            if isinstance(node.then, ScheduleCallback) and node.then.said not in {None, *answers}:
+                found.append(f"node {name!r} reads the time from {node.then.said!r}, which no node captures")
             kinds = [kind for kind, there in _kinds(node) if there]
             if len(kinds) != 1:
                 found.append(

@@ -204,3 +204,10 @@ def _change(since: datetime, clock: tzinfo) -> Iterator[datetime]:
         else:
             after = middle
     yield after
+
+
+def zone_among(zones: Sequence[tzinfo], window: CallingWindow | None) -> tzinfo:
+    """The one zone to promise a time in: the lead's; the window's own, or UTC, when that is not known for sure."""
+    if len(zones) == 1:
+        return zones[0]
+    return zone(window.time_zone) if window is not None else UTC

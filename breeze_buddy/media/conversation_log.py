@@ -1,16 +1,18 @@
 """What was said in a conversation, in order, while it happens."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 
 from breeze_buddy.domain.conversation import ConversationReport, ConversationState, Utterance
+from breeze_buddy.domain.promise import promised_at
 from breeze_buddy.domain.transfer import TransferEnding
 from breeze_buddy.media.engines import Conversation, Finish
 from breeze_buddy.media.playback import Playback
 
 
 class ConversationLog:
-    """Keeps the transcript of one call. `clock` gives aware wall time; `loop_s` the time that playback uses."""
+    """Keeps the transcript of one call. `clock` gives aware wall time; `loop_s` the time that playback uses;
+    `zone` is the caller's own."""
 
     def __init__(
         self,
@@ -19,10 +21,12 @@ class ConversationLog:
         clock: Callable[[], datetime],
         loop_s: Callable[[], float],
         before: ConversationState | None = None,
+        zone: tzinfo = UTC,
     ) -> None:
         self._call_id = call_id
         self._clock = clock
         self._loop_s = loop_s
+        self._zone = zone
         now = clock()
         self._began_at = before.began_at if before else now
         self._zero_s = loop_s() - max(0.0, (now - self._began_at).total_seconds())
@@ -71,7 +75,9 @@ class ConversationLog:
             result=finish.result,
             answers=dict(answers),
             transcript=tuple(self._transcript),
-            callback_at=now + finish.callback_after if finish.callback_after is not None else None,
+            callback_at=promised_at(finish.callback, now=now, clock=self._zone)
+            if finish.callback is not None
+            else None,
             do_not_call=finish.do_not_call,
         )
 

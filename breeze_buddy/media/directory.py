@@ -1,6 +1,7 @@
 """What the media server asks of the rest of the platform about a call: a seam between them."""
 
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from typing import Protocol
 
 from breeze_buddy.domain.conversation import ConversationReport, ConversationState
@@ -23,13 +24,14 @@ class TransferRefused(Exception):
 @dataclass(frozen=True, slots=True)
 class StreamCall:
     """The call that a stream belongs to. `resume` is where an interrupted conversation stood; `lead_id` is None
-    for a caller unknown to us."""
+    for a caller unknown to us; `zone` is what their clock shows."""
 
     call_id: str
     lead_id: str | None
     template: Template
     variables: dict[str, str]
     resume: ConversationState | None = None
+    zone: tzinfo = UTC
 
 
 class CallDirectory(Protocol):

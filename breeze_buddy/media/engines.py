@@ -9,10 +9,10 @@ is how a barge-in cancels: an engine stops its work when its iterator is closed.
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Protocol, TypeVar
 
 from breeze_buddy.domain.conversation import Ending
+from breeze_buddy.domain.promise import Callback
 from breeze_buddy.domain.template import Voice
 from breeze_buddy.domain.transfer import TransferEnding
 from breeze_buddy.media.directory import StreamCall
@@ -130,7 +130,7 @@ class Finish:
 
     ending: Ending
     result: str | None = None
-    callback_after: timedelta | None = None
+    callback: Callback | None = None
     do_not_call: bool = False
 
 

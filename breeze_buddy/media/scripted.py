@@ -32,6 +32,7 @@ from breeze_buddy.domain.flow import (
     fill,
 )
 from breeze_buddy.domain.privacy import masked, shown_part
+from breeze_buddy.domain.promise import Callback
 from breeze_buddy.domain.transfer import TransferEnding, TransferPolicy
 from breeze_buddy.media.directory import StreamCall
 from breeze_buddy.media.engines import (
@@ -48,6 +49,7 @@ from breeze_buddy.media.engines import (
 )
 from breeze_buddy.media.phrases import choose_function
 from breeze_buddy.media.spoken_numbers import only_digits, spoken_digits
+from breeze_buddy.media.spoken_times import spoken_time
 
 APOLOGY = "I am sorry, we were interrupted."
 GOODBYE = "Goodbye."
@@ -160,7 +162,7 @@ class ScriptedConversation:
         self._parting = step != "return"
         if policy is not None and step == "callback":
             promise = Say(self._filled(policy.callback_say), interruptible=False)
-            return [*sorry, promise, Finish(Ending.REACHED_END, "callback", callback_after=policy.callback_after)]
+            return [*sorry, promise, Finish(Ending.REACHED_END, "callback", callback=policy.callback_after)]
         if policy is not None and step == "voicemail":
             if self._resumed and VOICEMAIL in self._answers:  # interrupted when it had been left
                 return self._thank(policy)
@@ -321,8 +323,13 @@ class ScriptedConversation:
             case EndConversation():
                 return Finish(Ending.REACHED_END, action.result)
             case ScheduleCallback():
-                return Finish(Ending.REACHED_END, action.result, callback_after=action.after)
+                return Finish(Ending.REACHED_END, action.result, callback=self._promised(action))
             case DoNotCall():
                 return Finish(Ending.REACHED_END, action.result, do_not_call=True)
             case TransferToAgent():
                 return HandOver(self._filled(action.reason))
+
+    def _promised(self, action: ScheduleCallback) -> Callback:
+        """The time that the caller said, as far as it was understood, or that of the flow."""
+        said = spoken_time(self._answers.get(action.said, "")) if action.said is not None else None
+        return said or action.callback

@@ -177,7 +177,9 @@ class StreamSession:
             on_played=self._played,
             lead_s=self._limits.lead_s,
         )
-        transcript = ConversationLog(call_id=call.call_id, clock=self._clock, loop_s=loop.time, before=call.resume)
+        transcript = ConversationLog(
+            call_id=call.call_id, clock=self._clock, loop_s=loop.time, before=call.resume, zone=call.zone
+        )
         privacy = RecordingPause(
             self._directory,
             call.call_id,

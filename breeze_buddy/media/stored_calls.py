@@ -51,6 +51,7 @@ class StoredCalls:
             template=claimed.template,
             variables=claimed.variables,
             resume=claimed.state,
+            zone=claimed.zone,
         )
 
     async def save(self, call_id: str, state: ConversationState) -> None:

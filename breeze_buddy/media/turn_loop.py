@@ -354,7 +354,7 @@ class TurnLoop:
         if decided is None:
             return Finish(Ending.CALLER_HUNG_UP)
         if decided.ending is Ending.REACHED_END and not self._transcript.caller_has_spoken:
-            return Finish(Ending.CALLER_HUNG_UP, decided.result, decided.callback_after, decided.do_not_call)
+            return Finish(Ending.CALLER_HUNG_UP, decided.result, decided.callback, decided.do_not_call)
         return decided
 
     def _on_due(self, what: str) -> Finish | None:

@@ -1,7 +1,7 @@
 """Streams and conversations of calls: who took which stream token, where a talk stands, what came of it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
 
 from sqlalchemy import Row, exists, func, insert, select, update
@@ -10,6 +10,7 @@ from breeze_buddy.domain.call import CallFacts, CallStatus, Direction, Progress
 from breeze_buddy.domain.conversation import ConversationReport, ConversationState, Ending
 from breeze_buddy.domain.do_not_call import ListingSource
 from breeze_buddy.domain.template import Template
+from breeze_buddy.domain.window import lead_zones, zone_among, zones_of_text
 from breeze_buddy.store import callers, do_not_call
 from breeze_buddy.store import leads as lead_rows
 from breeze_buddy.store.database import Transaction
@@ -27,6 +28,7 @@ class ClaimedCall:
     template: Template
     variables: dict[str, str]
     state: ConversationState | None
+    zone: tzinfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +70,23 @@ async def claim_stream(
         insert(stream_claims).values(token_id=token_id, call_id=call_id, stream_sid=stream_sid, claimed_at=now)
     )
     state = row.state if row is not None else None
+    template = await template_of(tx, call)
     return ClaimedCall(
         call_id=call_id,
         lead_id=call.lead_id,
-        template=await template_of(tx, call),
+        template=template,
         variables=await _variables_of(tx, call),
         state=ConversationState.model_validate(state) if state is not None else None,
+        zone=await _zone_of(tx, call, template),
     )
+
+
+async def _zone_of(tx: Transaction, call: Row[Any], template: Template) -> tzinfo:
+    if call.direction == Direction.INBOUND:
+        text = "|".join(lead_zones(None, call.from_phone))
+    else:
+        text = (await lead_rows.row_of(tx, call.lead_id)).zones
+    return zone_among(zones_of_text(text), template.calling_window)
 
 
 async def _variables_of(tx: Transaction, call: Row[Any]) -> dict[str, str]:

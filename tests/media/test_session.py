@@ -3,6 +3,7 @@
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -11,6 +12,8 @@ from breeze_buddy.media.playback import DEFAULT_LEAD_S
 from breeze_buddy.media.scripted import APOLOGY
 from breeze_buddy.media.turn_loop import TIME_IS_UP
 from tests.media.fakes import BEGINNING, MemoryDirectory, Phone, call_of, in_virtual_time, said, template_of
+
+KOLKATA = ZoneInfo("Asia/Kolkata")
 
 GREETING = "agent: Hello Asha. Is your order of two lamps correct?"
 GOODBYE = "agent: Thank you very much. Goodbye."
@@ -298,6 +301,28 @@ def test_a_promised_callback_has_a_time() -> None:
 
     report, _ = held(story)
     assert report.callback_at == report.ended_at + timedelta(hours=1)
+
+
+@pytest.mark.parametrize(("answer", "hour"), [("tomorrow at five", 17), ("I am not sure", 9)])
+def test_the_time_that_the_caller_says_is_promised_on_their_own_clock(answer: str, hour: int) -> None:
+    flow = {
+        "nodes": {
+            "start": {"say": "When shall we call again?", "capture": {"name": "when", "go": "bye"}},
+            "bye": {
+                "say": "Until then.",
+                "then": {"action": "schedule_callback", "said": "when", "at": "09:00", "days_ahead": 1},
+            },
+        }
+    }
+
+    async def story(phone: Phone) -> None:
+        await phone.listen()
+        await phone.say(answer)
+
+    report, _ = held(story, expected=call_of(template_of(flow), zone=KOLKATA))
+    assert report.callback_at is not None
+    local, now = report.callback_at.astimezone(KOLKATA), report.ended_at.astimezone(KOLKATA)
+    assert (local.date() - now.date(), local.hour, local.minute) == (timedelta(days=1), hour, 0)
 
 
 def test_marks_that_never_come_back_do_not_hold_up_the_call() -> None:

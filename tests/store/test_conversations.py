@@ -29,6 +29,26 @@ async def test_a_media_server_gets_what_it_has_to_say(stage: Stage) -> None:
     assert claimed.template.flow.nodes["start"].say == "Hello {name}."
 
 
+@pytest.mark.parametrize(
+    ("phone", "given", "window", "zone"),
+    [
+        ("+919812345678", None, None, "Asia/Calcutta"),
+        ("+919812345678", "Europe/London", None, "Europe/London"),
+        ("+79161234567", None, {"time_zone": "Europe/Moscow"}, "Europe/Moscow"),
+        ("+79161234567", None, None, "UTC"),
+    ],
+)
+async def test_times_are_promised_on_the_leads_own_clock(
+    stage: Stage, phone: str, given: str | None, window: dict[str, str] | None, zone: str
+) -> None:
+    await stage.number()
+    whole_day = {"start": "00:00", "end": "00:00", **window} if window else None
+    await stage.lead(await stage.campaign(template=a_template(calling_window=whole_day)), phone, time_zone=given)
+    grant = await stage.grant_one()
+    await stage.dial(grant.call_id)
+    assert str((await stage.claim(grant.call_id)).zone) == zone
+
+
 async def test_a_token_is_taken_once(stage: Stage) -> None:
     call_id = await dialled(stage)
     await stage.claim(call_id)

@@ -8,7 +8,7 @@ from breeze_buddy.domain.call import CallStatus
 from breeze_buddy.domain.campaign import CampaignStatus
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.number import NumberUpdate
-from breeze_buddy.store import backlog, campaigns, numbers
+from breeze_buddy.store import backlog, grants, numbers
 from tests.store.stage import NOON, OUR_PHONE, Stage, a_template, person
 
 
@@ -52,7 +52,7 @@ async def test_the_higher_priority_is_called_first(stage: Stage) -> None:
 
 async def test_a_retry_comes_before_a_fresh_lead_although_it_became_due_later(stage: Stage) -> None:
     await stage.number()
-    campaign = await stage.campaign(template=a_template(retry={"cooldown": 60}))
+    campaign = await stage.campaign(template=a_template(retry={"cooldown": 60, "jitter": 0}))
     tried = await stage.lead(campaign, person(0))
     assert (await stage.attempt(CallStatus.BUSY)).status is LeadStatus.RETRY
     await stage.lead(campaign, person(1), due=NOON)
@@ -77,7 +77,7 @@ async def test_a_lead_is_not_called_before_it_is_due(stage: Stage) -> None:
     await stage.lead(campaign, due=NOON + timedelta(seconds=1), priority=100)
     assert await stage.grant() == []
     async with stage.database.read() as tx:
-        assert await campaigns.next_due_at(tx, campaign.id, now=NOON) == NOON + timedelta(seconds=1)
+        assert await backlog.next_wake(tx, campaign.id, now=NOON) == NOON + timedelta(seconds=1)
     stage.pass_time(seconds=1)
     assert len(await stage.grant()) == 1
 
@@ -156,12 +156,19 @@ async def test_calls_that_are_on_count_for_the_share(stage: Stage) -> None:
     assert [grant.campaign_id for grant in await stage.grant()] == [second.id, second.id]
 
 
-async def test_a_campaign_of_higher_priority_goes_first(stage: Stage) -> None:
-    await stage.number(channels=2)
-    await stage.leads(await stage.campaign("usual"), [person(1), person(2)])
-    urgent = await stage.campaign("urgent", priority=1)
-    await stage.leads(urgent, [person(3), person(4)])
-    assert [grant.campaign_id for grant in await stage.grant()] == [urgent.id, urgent.id]
+async def test_each_step_of_priority_doubles_a_campaign_s_share(stage: Stage) -> None:
+    await stage.number(channels=1)
+    usual, urgent = await stage.campaign("usual"), await stage.campaign("urgent", priority=2)
+    await stage.leads(usual, [person(n) for n in range(40)])
+    await stage.leads(urgent, [person(100 + n) for n in range(40)])
+    called = []
+    for _ in range(25):
+        grant = await stage.grant_one()
+        called.append(grant.campaign_id)
+        await stage.dial(grant.call_id)
+        await stage.end(grant.call_id, CallStatus.COMPLETED)
+        await stage.finish(grant.call_id)
+    assert called.count(urgent.id) == 20
 
 
 async def test_a_campaign_never_has_more_calls_than_its_limit(stage: Stage) -> None:
@@ -175,38 +182,6 @@ async def test_a_campaign_never_has_more_calls_than_its_limit(stage: Stage) -> N
     await stage.end(granted[0].call_id, CallStatus.COMPLETED)
     await stage.finish(granted[0].call_id)
     assert len(await stage.grant()) == 1
-
-
-async def test_calls_a_second_are_reserved_one_after_the_other(stage: Stage) -> None:
-    await stage.number(channels=10)
-    campaign = await stage.campaign(calls_per_second=4)
-    await stage.leads(campaign, [person(n) for n in range(6)])
-    first = await stage.grant(limit=3)
-    # A second dispatcher, a little later, goes on where the first one stopped.
-    stage.pass_time(milliseconds=100)
-    second = await stage.grant()
-    reserved = [(grant.dial_at - NOON).total_seconds() for grant in first + second]
-    assert reserved == [0, 0.25, 0.5, 0.75, 1, 1.25]
-
-
-async def test_an_idle_campaign_saves_up_no_calls_a_second(stage: Stage) -> None:
-    await stage.number(channels=10)
-    campaign = await stage.campaign(calls_per_second=2)
-    await stage.lead(campaign, person(0))
-    await stage.grant()
-    stage.pass_time(hours=1)
-    await stage.leads(campaign, [person(1), person(2)])
-    assert [(grant.dial_at - stage.now).total_seconds() for grant in await stage.grant()] == [0, 0.5]
-
-
-async def test_a_new_rate_is_not_held_up_by_reservations_at_the_old_one(stage: Stage) -> None:
-    await stage.number(channels=10)
-    campaign = await stage.campaign(calls_per_second=0.01)
-    await stage.leads(campaign, [person(0), person(1), person(2)])
-    await stage.grant(limit=2)
-    async with stage.database.write() as tx:
-        await campaigns.set_pacing(tx, campaign.id, {"calls_per_second": 10})
-    assert (await stage.grant_one()).dial_at == NOON
 
 
 async def test_one_person_in_two_campaigns_is_on_the_phone_once(stage: Stage) -> None:
@@ -273,24 +248,26 @@ async def test_a_cancelled_lead_gets_no_line(stage: Stage) -> None:
 async def test_grants_that_nobody_takes_up_are_found_again(stage: Stage) -> None:
     await stage.number(channels=3)
     campaign = await stage.campaign(calls_per_second=0.1)
-    await stage.leads(campaign, [person(0), person(1), person(2)])
-    taken, lost, reserved = await stage.grant()
+    await stage.leads(campaign, [person(0), person(1)])
+    taken = await stage.grant_one()
     await stage.dial(taken.call_id)
+    # Its turn is ten seconds away.
+    lost = await stage.grant_one()
 
     async def found() -> list[str]:
         async with stage.database.read() as tx:
-            again = await backlog.unaccepted_grants(tx, older_than=stage.now - timedelta(seconds=5))
+            again = await grants.unaccepted_grants(tx, older_than=stage.now - timedelta(seconds=5))
         return [item.grant.call_id for item in again]
 
     stage.pass_time(seconds=4)
     assert await found() == []
-    stage.pass_time(seconds=12)
-    # The third one's time has not come: its workflow sleeps.
+    stage.pass_time(seconds=8)
+    # Its time had not come five seconds ago: its workflow sleeps.
+    assert await found() == []
+    stage.pass_time(seconds=6)
     assert await found() == [lost.call_id]
-    stage.pass_time(seconds=20)
-    assert await found() == [lost.call_id, reserved.call_id]
     async with stage.database.read() as tx:
-        (item, _) = await backlog.unaccepted_grants(tx, older_than=stage.now)
+        (item,) = await grants.unaccepted_grants(tx, older_than=stage.now)
     assert item.grant == lost
     assert (item.start.campaign_name, item.start.template_name) == ("summer", "greeting")
     assert person(1) not in item.start.masked_phone
@@ -298,7 +275,7 @@ async def test_grants_that_nobody_takes_up_are_found_again(stage: Stage) -> None
 
 async def test_only_a_lead_in_retry_rejoins_the_backlog(stage: Stage) -> None:
     await stage.number()
-    lead_id = await stage.lead(await stage.campaign(template=a_template(retry={"cooldown": 60})))
+    lead_id = await stage.lead(await stage.campaign(template=a_template(retry={"cooldown": 60, "jitter": 0})))
     assert await stage.rejoin(lead_id) is LeadStatus.BACKLOG
     assert (await stage.attempt(CallStatus.NO_ANSWER)).status is LeadStatus.RETRY
     assert await stage.rejoin(lead_id) is LeadStatus.BACKLOG

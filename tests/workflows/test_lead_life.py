@@ -22,7 +22,7 @@ def at(text: str) -> datetime:
 
 async def test_a_cooldown_of_three_days_is_slept_out(rig: Rig) -> None:
     phone = rig.person(attempts=["no_answer"])
-    campaign_id = await rig.campaign([phone], retry={"max_retries": 1, "cooldown": "P3D"})
+    campaign_id = await rig.campaign([phone], retry={"max_retries": 1, "cooldown": "P3D", "jitter": 0})
     lead = await rig.lead_in(phone, "RETRY")
     assert at(lead["due_at"]) - rig.clock() == pytest.approx(timedelta(days=3), abs=timedelta(minutes=1))
 

@@ -108,8 +108,8 @@ async def test_a_pause_between_grant_and_dial_returns_line_and_lead(stage: Stage
 
 
 async def test_a_window_that_closed_before_the_dial_moves_the_lead_to_its_next_opening(stage: Stage) -> None:
-    # 05:00 where the lead's number is, in San Francisco.
-    grant = await granted(stage, calling_window={"start": "02:00", "end": "05:30", "time_zone": "UTC"})
+    # 08:00 where the lead's number is, in New York.
+    grant = await granted(stage, calling_window={"start": "05:00", "end": "08:30", "time_zone": "UTC"})
     stage.pass_time(minutes=30)
     answer = await stage.accept(grant.call_id)
     assert isinstance(answer, Unusable)
@@ -123,11 +123,14 @@ async def test_the_window_is_that_of_the_leads_own_clock(stage: Stage) -> None:
     template = a_template(calling_window={"start": "09:00", "end": "12:30", "time_zone": "UTC"})
     campaign = await stage.campaign(template=template)
     await stage.lead(campaign, time_zone="Asia/Kolkata")
+    assert await stage.grant() == []  # it is 17:30 in Kolkata
+    stage.pass_time(hours=15, minutes=30)
     grant = await stage.grant_one()
+    stage.pass_time(hours=3, minutes=30)
     answer = await stage.accept(grant.call_id)
     assert isinstance(answer, Unusable)
-    # 09:00 in Kolkata, tomorrow.
-    assert answer.standing.due_at == NOON + timedelta(hours=15, minutes=30)
+    # 09:00 in Kolkata, the day after tomorrow.
+    assert answer.standing.due_at == NOON + timedelta(hours=39, minutes=30)
 
 
 async def test_a_lead_cancelled_before_the_dial_is_finished_and_gives_its_line_back(stage: Stage) -> None:

@@ -85,8 +85,8 @@ async def test_a_status_can_have_a_cooldown_of_its_own(stage: Stage) -> None:
 
 
 async def test_a_cooldown_that_ends_at_night_lasts_until_the_window_opens(stage: Stage) -> None:
-    # It is 05:00 where the lead's number is, in San Francisco.
-    await set_up(stage, calling_window={"start": "02:00", "end": "05:05", "time_zone": "UTC"})
+    # It is 08:00 where the lead's number is, in New York.
+    await set_up(stage, calling_window={"start": "05:00", "end": "08:05", "time_zone": "UTC"})
     assert (await stage.attempt(CallStatus.BUSY)).due_at == NOON + timedelta(hours=21)
 
 

@@ -1,6 +1,7 @@
 """Templates, numbers, campaigns and leads as they are written: once each, whole or not at all."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -61,13 +62,13 @@ async def test_leads_that_lack_variables_are_named_and_the_others_written(stage:
     assert all("name" in lead.reason for lead in made.refused)
 
 
-async def test_leads_wait_for_their_window_from_the_start(stage: Stage) -> None:
-    template = a_template(calling_window={"start": "14:00", "end": "15:00", "time_zone": "UTC"})
-    waits = {
-        zone: (new_lead(template, LeadInput(phone=person(0), time_zone=zone), now=NOON).due_at - NOON).seconds // 3600
-        for zone in ("UTC", "Europe/London", None)  # the number is one of San Francisco
-    }
-    assert waits == {"UTC": 2, "Europe/London": 1, None: 9}
+async def test_a_lead_is_due_when_it_wants_to_be_and_brings_what_its_template_says(stage: Stage) -> None:
+    later = NOON + timedelta(hours=2)
+    dues = [
+        new_lead(a_template(), LeadInput(phone=person(0), not_before=when), now=NOON).due_at
+        for when in (None, NOON - timedelta(hours=2), later)
+    ]
+    assert dues == [NOON, NOON, later]
     with pytest.raises(MissingVariables):
         new_lead(a_template(variables=["name"]), LeadInput(phone=person(0)), now=NOON)
 

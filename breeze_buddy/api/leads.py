@@ -17,6 +17,7 @@ from breeze_buddy.domain import messages
 from breeze_buddy.domain.lead import Lead, LeadInput, LeadStatus
 from breeze_buddy.domain.messages import CancelRequest
 from breeze_buddy.domain.phone import E164
+from breeze_buddy.domain.window import zones_of
 from breeze_buddy.store import cancelling, do_not_call, leads, overview, templates
 
 router = APIRouter(prefix="/leads", tags=["leads"])
@@ -86,7 +87,9 @@ async def push(context: AContext, response: Response, pushed: LeadPush) -> Lead:
             lead = there
             response.status_code = status.HTTP_200_OK
     # Also for a lead that was here before: the request that brought it may have ended before this line.
-    if lead.due_at > now and lead.status is LeadStatus.BACKLOG:
+    window = stored.template.calling_window
+    closed = window is not None and not window.is_open(now, zones_of(lead.time_zone, lead.phone))
+    if (closed or lead.due_at > now) and lead.status is LeadStatus.BACKLOG:
         # Nobody comes free for a closed window: the campaign's workflow waits for it to open.
         await wake(context, campaign, signal=messages.LEADS_ADDED)
     elif lead.status is LeadStatus.BACKLOG:

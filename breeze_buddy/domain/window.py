@@ -56,6 +56,11 @@ def zones_of_text(text: str) -> tuple[tzinfo, ...]:
     return tuple(zone(name) for name in text.split("|") if name)
 
 
+def zones_of(time_zone: str | None, phone: str) -> tuple[tzinfo, ...]:
+    """The zones that `lead_zones` names."""
+    return tuple(zone(name) for name in lead_zones(time_zone, phone))
+
+
 @lru_cache(maxsize=1024)
 def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     """The shortest name of each clock among these zones, judged by the days of the coming three years."""

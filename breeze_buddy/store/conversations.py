@@ -10,7 +10,7 @@ from breeze_buddy.domain.call import CallFacts, CallStatus, Direction, Progress
 from breeze_buddy.domain.conversation import ConversationReport, ConversationState, Ending
 from breeze_buddy.domain.do_not_call import ListingSource
 from breeze_buddy.domain.template import Template
-from breeze_buddy.domain.window import lead_zones, zone_among, zones_of_text
+from breeze_buddy.domain.window import zone_among, zones_of, zones_of_text
 from breeze_buddy.store import callers, do_not_call
 from breeze_buddy.store import leads as lead_rows
 from breeze_buddy.store.database import Transaction
@@ -83,10 +83,10 @@ async def claim_stream(
 
 async def _zone_of(tx: Transaction, call: Row[Any], template: Template) -> tzinfo:
     if call.direction == Direction.INBOUND:
-        text = "|".join(lead_zones(None, call.from_phone))
+        zones = zones_of(None, call.from_phone)
     else:
-        text = (await lead_rows.row_of(tx, call.lead_id)).zones
-    return zone_among(zones_of_text(text), template.calling_window)
+        zones = zones_of_text((await lead_rows.row_of(tx, call.lead_id)).zones)
+    return zone_among(zones, template.calling_window)
 
 
 async def _variables_of(tx: Transaction, call: Row[Any]) -> dict[str, str]:

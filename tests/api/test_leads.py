@@ -167,7 +167,7 @@ async def test_a_lead_pushed_at_night_waits_for_its_window(
         "/templates", {"name": "order", "flow": FLOW, "calling_window": {"start": "09:00", "end": "17:00"}}
     )
     lead = await house.push(request_id="r1")
-    assert lead["due_at"] == "2026-07-21T13:00:00Z"  # nine in the morning where the number is, in New York
+    assert lead["due_at"] == "2026-07-21T03:00:00Z"  # eleven at night where the number is, in New York
     assert (await house.lead(lead["id"]))["calls"] == []
 
     async def woken() -> list[str]:

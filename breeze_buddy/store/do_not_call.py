@@ -11,10 +11,8 @@ from breeze_buddy.domain.do_not_call import LISTED, DoNotCallEntry, DoNotCallInp
 from breeze_buddy.domain.phone import mask
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.errors import Conflict, NotFound
+from breeze_buddy.store.lookup import present
 from breeze_buddy.store.schema import do_not_call
-
-# Well below the parameters that a statement may have on either database.
-_PAGE = 500
 
 
 class DoNotCall(Conflict):
@@ -74,11 +72,7 @@ async def get(tx: Transaction, phone: str) -> DoNotCallEntry:
 
 async def listed_among(tx: Transaction, phones: Sequence[str]) -> set[str]:
     """Which of these E.164 phones are on the list."""
-    found: set[str] = set()
-    for start in range(0, len(phones), _PAGE):
-        page = phones[start : start + _PAGE]
-        found.update(await tx.scalars(select(do_not_call.c.phone).where(do_not_call.c.phone.in_(page))))
-    return found
+    return await present(tx, do_not_call.c.phone, phones)
 
 
 async def listed(tx: Transaction, *, after: str | None = None, limit: int = 100) -> list[DoNotCallEntry]:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Row, and_, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from breeze_buddy.domain.campaign import CampaignStatus, check_campaign_transition
 from breeze_buddy.domain.lead import Lead, LeadInput, LeadStatus, check_transition
@@ -14,7 +15,8 @@ from breeze_buddy.domain.outcome import Outcome
 from breeze_buddy.domain.window import lead_zones
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.errors import Conflict, NotFound
-from breeze_buddy.store.schema import campaigns, lead_history, leads
+from breeze_buddy.store.lookup import present
+from breeze_buddy.store.schema import campaign_zones, campaigns, lead_history, leads
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +78,14 @@ async def add(tx: Transaction, campaign_id: str, new: Sequence[NewLead], *, now:
                 "attempts": 0,
                 "grants": 0,
                 "due_at": item.due_at,
+                "ready": item.due_at <= now,
                 "cancel_hang_up": False,
                 "created_at": now,
             }
         )
     if rows:
         await tx.execute(insert(leads), rows)
+        await _add_zones(tx, campaign_id, {row["zones"] for row in rows})
         values: dict[str, Any] = {
             "open_leads": campaigns.c.open_leads + len(rows),
             "total_leads": campaigns.c.total_leads + len(rows),
@@ -93,15 +97,17 @@ async def add(tx: Transaction, campaign_id: str, new: Sequence[NewLead], *, now:
     return Added(ids=[row["id"] for row in rows], duplicates=len(new) - len(rows))
 
 
+async def _add_zones(tx: Transaction, campaign_id: str, zones: set[str]) -> None:
+    """Dispatch looks at a campaign's leads zone by zone."""
+    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
+    await tx.execute(
+        dialect.insert(campaign_zones).on_conflict_do_nothing(),
+        [{"campaign_id": campaign_id, "zones": each} for each in sorted(zones)],
+    )
+
+
 async def _known_requests(tx: Transaction, campaign_id: str, request_ids: list[str]) -> set[str]:
-    known: set[str] = set()
-    for start in range(0, len(request_ids), 500):
-        page = request_ids[start : start + 500]
-        rows = await tx.scalars(
-            select(leads.c.request_id).where(leads.c.campaign_id == campaign_id, leads.c.request_id.in_(page))
-        )
-        known.update(str(row) for row in rows)
-    return known
+    return await present(tx, leads.c.request_id, request_ids, leads.c.campaign_id == campaign_id)
 
 
 async def by_request(tx: Transaction, campaign_id: str, request_id: str) -> Lead | None:
@@ -167,8 +173,13 @@ async def move(
     outcome: Outcome | None = None,
     **values: Any,
 ) -> None:
-    """Take a locked lead to another status and write it down. Raises IllegalTransition."""
+    """Take a locked lead to another status and write it down. To the backlog it goes with a `due_at`.
+
+    Raises IllegalTransition.
+    """
     check_transition(LeadStatus(lead.status), wanted)
+    if wanted is LeadStatus.BACKLOG:
+        values["ready"] = values["due_at"] <= now
     if wanted is LeadStatus.FINISHED:
         values |= {"finished_at": now, "outcome": outcome, "call_id": None}
     await tx.execute(update(leads).where(leads.c.id == lead.id).values(status=wanted, **values))

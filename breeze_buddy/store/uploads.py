@@ -6,15 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Row, insert, select, update
+from sqlalchemy import Row, insert, select, update
 
 from breeze_buddy.domain.upload import Upload, UploadStatus
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.errors import NotFound
+from breeze_buddy.store.lookup import present
 from breeze_buddy.store.schema import campaigns, leads, upload_refusals, uploads
 
-# Well below the parameters that a statement may have on either database.
-_PAGE = 500
 # Whoever reads a file writes something down long before that.
 STALLED = timedelta(minutes=5)
 _FIELD_CHARACTERS = 128
@@ -99,17 +98,9 @@ async def end(tx: Transaction, upload_id: str, *, error: str | None, now: dateti
 async def known_among(tx: Transaction, campaign_id: str, *, phones: Sequence[str], request_ids: Sequence[str]) -> Known:
     """Which of these the campaign has leads with."""
     return Known(
-        phones=await _known(tx, campaign_id, leads.c.phone, phones),
-        request_ids=await _known(tx, campaign_id, leads.c.request_id, request_ids),
+        phones=await present(tx, leads.c.phone, phones, leads.c.campaign_id == campaign_id),
+        request_ids=await present(tx, leads.c.request_id, request_ids, leads.c.campaign_id == campaign_id),
     )
-
-
-async def _known(tx: Transaction, campaign_id: str, column: ColumnElement[str], values: Sequence[str]) -> set[str]:
-    found: set[str] = set()
-    for start in range(0, len(values), _PAGE):
-        page = values[start : start + _PAGE]
-        found.update(await tx.scalars(select(column).where(leads.c.campaign_id == campaign_id, column.in_(page))))
-    return found
 
 
 async def get(tx: Transaction, upload_id: str, *, now: datetime) -> Upload:

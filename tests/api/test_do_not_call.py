@@ -3,8 +3,6 @@
 import httpx
 import pytest
 
-from breeze_buddy.domain.conversation import ConversationReport, Ending
-from breeze_buddy.store import conversations
 from tests.api.house import FLOW, House, person
 
 
@@ -92,16 +90,3 @@ async def test_a_push_sent_again_is_answered_with_its_lead_although_the_phone_wa
     body = {"template_name": "order", "phone": person(0), "variables": {"name": "Ada"}, "request_id": "r1"}
     again = await house.post("/leads", body)
     assert (again.status_code, again.json()["id"]) == (200, first["id"])
-
-
-async def test_who_asks_in_a_call_not_to_be_called_is_listed_with_that_call(house: House) -> None:
-    _, call_id = await house.dialled_call()
-    now = house.database.now()
-    report = ConversationReport(
-        call_id=call_id, began_at=now, ended_at=now, ending=Ending.REACHED_END, do_not_call=True
-    )
-    for _ in range(2):
-        async with house.database.write() as tx:
-            await conversations.save_report(tx, report, now=now)
-    entry = (await house.get(f"/do-not-call/{person(0)}")).json()
-    assert (entry["source"], entry["call_id"]) == ("conversation", call_id)

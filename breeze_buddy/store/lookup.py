@@ -1,0 +1,27 @@
+"""Which of many values a column holds: one question for all of them, each looked up in the index."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Column, ColumnElement, String, cast, func, literal, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from breeze_buddy.store.database import Transaction
+
+# Well below the parameters that a statement may have on SQLite.
+_PAGE = 500
+
+
+async def present(tx: Transaction, column: Column[str], values: Sequence[str], *where: ColumnElement[bool]) -> set[str]:
+    """Those of `values` that a row has in `column` for which all of `where` hold."""
+    if not values:
+        return set()
+    if tx.dialect.name == "postgresql":
+        # For a long list after IN its planner would rather compare every row of a table that it does not know yet.
+        value = func.unnest(cast(list(values), ARRAY(String))).column_valued("value")
+        found = select(literal(1)).where(column == value, *where).limit(1).lateral()
+        return set(await tx.scalars(select(value).join(found, true())))
+    known: set[str] = set()
+    for start in range(0, len(values), _PAGE):
+        page = values[start : start + _PAGE]
+        known.update(await tx.scalars(select(column).where(column.in_(page), *where)))
+    return known

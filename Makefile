@@ -24,8 +24,10 @@ demo: $(READY)
 up: $(READY)
 	$(BIN)/breeze up $(UP_ARGS)
 
+# Two processes at a time, on two cores (TEST_WORKERS=0: one after the other, in this process).
+TEST_WORKERS ?= 2
 test: $(READY)
-	$(BIN)/python -m pytest $(TEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) $(TEST_ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -16,6 +16,8 @@ from breeze_buddy.store.database import Database
 from breeze_buddy.store.migrate import upgrade
 from breeze_buddy.store.schema import metadata
 
+pytest_plugins = ["tests.side_by_side"]
+
 
 @pytest.fixture
 def free_port() -> int:

@@ -45,7 +45,7 @@ def template(name: str, **changes: Any) -> dict[str, Any]:
         },
         "turns": {"no_input_s": 3},
         "retry": {"max_retries": 1, "cooldown": 1},
-        "ring_timeout_s": 15,
+        "ring_timeout_s": 6,
         "max_call_s": 60,
         **changes,
     }

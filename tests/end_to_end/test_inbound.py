@@ -175,6 +175,7 @@ async def test_who_finds_the_lines_taken_is_sent_on(stack: Stack) -> None:
     assert (await followed(stack, one))["status"] == "completed"
 
 
+@pytest.mark.alone
 async def test_two_hundred_calls_at_once_on_fifty_channels(stack: Stack) -> None:
     """50 are served, 150 are told so; none is dropped, none is stuck."""
     calls, channels, talk_s = 200, 50, 14.0

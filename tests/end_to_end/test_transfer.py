@@ -211,6 +211,7 @@ def judge(order: str, case: Case, story: Story, call: dict[str, Any], figures: F
     assert story.longest_silence_s() <= COMFORT_EVERY_S + SLOW_S or story.human is not None, case.name
 
 
+@pytest.mark.alone
 async def test_every_ending_in_both_orders(stack: Stack) -> None:
     figures = Figures()
     turn = asyncio.Semaphore(AT_ONCE)

@@ -41,6 +41,11 @@ logger = logging.getLogger(__name__)
 WORKFLOWS = [CampaignWorkflow, LeadWorkflow, InboundCallWorkflow, RetentionWorkflow, TransferWorkflow]
 
 
+# A workflow whose worker died waits for it this long before another one takes it up: a caller may be on the phone
+# meanwhile. A live worker that is slower only reads the workflow's history once more.
+_STICKY_S = 3
+
+
 class WorkerProcess:
     """One worker with the clients it uses.
 
@@ -109,6 +114,7 @@ class WorkerProcess:
             workflow_runner=SandboxedWorkflowRunner() if sandboxed else UnsandboxedWorkflowRunner(),
             interceptors=interceptors,
             max_cached_workflows=2000,
+            sticky_queue_schedule_to_start_timeout=timedelta(seconds=_STICKY_S),
             graceful_shutdown_timeout=timedelta(seconds=10),
         )
 

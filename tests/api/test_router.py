@@ -51,8 +51,9 @@ class Isolated(House):
 
 
 @pytest.fixture
-def isolated() -> Settings:
-    return settings_for(pod_isolation=True, router_timeout_s=0.3)
+def isolated(request: pytest.FixtureRequest) -> Settings:
+    """With the most patience that there is, or with as many seconds as a test gives."""
+    return settings_for(pod_isolation=True, router_timeout_s=getattr(request, "param", 10))
 
 
 @pytest.fixture
@@ -176,6 +177,7 @@ async def test_after_a_conversation_that_was_reported_the_call_ends(house: Isola
     assert [verb.tag for verb in await house.twiml("continue", call_id)] == ["Hangup"]
 
 
+@pytest.mark.parametrize("isolated", [0.3], indirect=True)
 @pytest.mark.parametrize("name", ["answer", "twiml-fallback"])
 async def test_a_locked_database_costs_seconds_and_no_stream(house: Isolated, name: str) -> None:
     await house.pod("a")

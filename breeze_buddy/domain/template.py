@@ -1,6 +1,7 @@
 """The template: what the agent says and does, and the policy of its calls."""
 
 from datetime import datetime
+from functools import cached_property
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
@@ -64,7 +65,7 @@ class Template(BaseModel):
             raise ValueError("the flow transfers callers to a human: say to whom in `transfer`")
         return self
 
-    @property
+    @cached_property
     def required_variables(self) -> frozenset[str]:
         """What a lead must bring: the variables listed and those that the flow's messages use."""
         return frozenset(self.variables) | self.flow.variables

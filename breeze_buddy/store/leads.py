@@ -1,7 +1,7 @@
 """Leads: written in bulk, read with their history, moved through their states."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -21,10 +21,15 @@ from breeze_buddy.store.schema import campaign_zones, campaigns, lead_history, l
 
 @dataclass(frozen=True, slots=True)
 class NewLead:
-    """A checked lead and the time from which it may be called."""
+    """A checked lead and the time from which it may be called. `zones` is what `lead_zones` says, joined by `|`."""
 
     lead: LeadInput
     due_at: datetime
+    zones: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Here and not in `add`: it takes its time, and somebody else may wait for the transaction.
+        object.__setattr__(self, "zones", "|".join(lead_zones(self.lead.time_zone, self.lead.phone)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ async def add(tx: Transaction, campaign_id: str, new: Sequence[NewLead], *, now:
                 "id": str(uuid4()),
                 "campaign_id": campaign_id,
                 **item.lead.model_dump(),
-                "zones": "|".join(lead_zones(item.lead.time_zone, item.lead.phone)),
+                "zones": item.zones,
                 "status": LeadStatus.BACKLOG,
                 "attempts": 0,
                 "grants": 0,

@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 help:
 	@echo "make demo    run a campaign of simulated people to its end (DEMO_ARGS=\"--leads 5 --seed 7 --keep\")"
 	@echo "make up      start the whole stack on this machine and leave it running"
-	@echo "make test    the tests (TEST_ARGS=\"-k recording\")"
+	@echo "make test    the tests (TEST_ARGS=\"-k recording\"; TEST_WORKERS=2 for two at a time)"
 	@echo "make lint    style, import rules and types"
 	@echo "make format  apply the formatter"
 	@echo "make bench-router  allocations a second of the Smart Router, on a PostgreSQL of its own"
@@ -24,8 +24,8 @@ demo: $(READY)
 up: $(READY)
 	$(BIN)/breeze up $(UP_ARGS)
 
-# Two processes at a time, on two cores (TEST_WORKERS=0: one after the other, in this process).
-TEST_WORKERS ?= 2
+# All of them in two processes, for two cores; some, in one that prints and can be looked into.
+TEST_WORKERS ?= $(if $(TEST_ARGS),0,2)
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) $(TEST_ARGS)
 

@@ -8,6 +8,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from breeze_buddy.activities.answer import Answers
 from breeze_buddy.activities.telephony import CallPlan
 from breeze_buddy.domain.messages import Waits
+from breeze_buddy.domain.pacing import AccountLimits
 from breeze_buddy.settings import Settings
 from breeze_buddy.telephony.client import Twilio
 
@@ -50,4 +51,13 @@ def call_plan(settings: Settings) -> CallPlan:
             conversation_s=settings.conversation_wait_s,
             recording_s=settings.recording_wait_s,
         ),
+    )
+
+
+def account_limits(settings: Settings) -> AccountLimits:
+    """What these settings allow all campaigns together."""
+    return AccountLimits(
+        calls_per_second=settings.twilio_cps,
+        calls_per_phone=settings.calls_per_phone,
+        calls_per_phone_hours=settings.calls_per_phone_hours,
     )

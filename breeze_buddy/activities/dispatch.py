@@ -1,17 +1,18 @@
 """Dispatch: free lines to due leads, and each grant to its lead's workflow.
 
-The same function serves a finished call (its line goes to the next lead), a campaign that starts, a lead
-back from cooldown, and the API after a push. A grant whose signal fails stays in the database; the relay
-sends it again.
+The same function serves a finished call (its line goes to the next lead), a campaign that starts, a lead back
+from cooldown, a call that was placed while others waited for a rate, and the API after a push. A grant whose
+signal fails stays in the database; the relay sends it again.
 """
 
 import asyncio
 import logging
 
 from breeze_buddy.activities.signals import Signals, Unreachable
+from breeze_buddy.domain.pacing import AccountLimits
 from breeze_buddy.store import backlog
-from breeze_buddy.store.backlog import Granted
 from breeze_buddy.store.database import Database
+from breeze_buddy.store.grants import Granted
 
 logger = logging.getLogger(__name__)
 
@@ -22,17 +23,21 @@ _IN_ONE_TRANSACTION = 100
 class Dispatcher:
     """Grants lines and sends the grants."""
 
-    def __init__(self, database: Database, signals: Signals) -> None:
+    def __init__(self, database: Database, signals: Signals, limits: AccountLimits) -> None:
         self._database = database
         self._signals = signals
+        self._limits = limits
 
-    async def dispatch(self, campaign_id: str | None = None) -> int:
-        """Lease every line that a due lead can use, of one campaign or of all; returns how many."""
+    async def dispatch(self) -> int:
+        """Lease every line that a due lead can use now; returns how many."""
         total = 0
         while True:
             async with self._database.write() as tx:
                 granted = await backlog.grant_lines(
-                    tx, now=self._database.now(), campaign_id=campaign_id, limit=_IN_ONE_TRANSACTION
+                    tx,
+                    now=self._database.now(),
+                    limits=self._limits,
+                    limit=_IN_ONE_TRANSACTION,
                 )
             await self.send(granted)
             total += len(granted)

@@ -17,7 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from breeze_buddy.domain import messages
 from breeze_buddy.domain.lead import LeadStatus
-from breeze_buddy.store.backlog import Granted
+from breeze_buddy.store.grants import Granted
 
 logger = logging.getLogger(__name__)
 

@@ -4,9 +4,10 @@
 second run that finds an intent does not send.
 """
 
+import asyncio
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from temporalio import activity
@@ -18,8 +19,9 @@ from breeze_buddy.activities.signals import Signals
 from breeze_buddy.domain.call import CallFacts, CallStatus, FailureClass
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.messages import CallEvent, DialResult, Grant, Standing, Waits
-from breeze_buddy.store import attempts
-from breeze_buddy.store.attempts import Accepted, AlreadyDialled, AlreadyRefused, DialOrder, Unclear, Unusable
+from breeze_buddy.domain.pacing import TOO_LATE, AccountLimits, spacing
+from breeze_buddy.store import attempts, pacing
+from breeze_buddy.store.attempts import Accepted, AlreadyDialled, AlreadyRefused, DialOrder, Later, Unclear, Unusable
 from breeze_buddy.store.database import Database
 from breeze_buddy.telephony import twiml
 from breeze_buddy.telephony.client import LONGEST_CALL_S, AnswerUrl, PlaceCall, Twilio, Twiml
@@ -78,9 +80,16 @@ class TelephonyActivities:
     """Bound to the clients of one worker process."""
 
     def __init__(
-        self, database: Database, twilio: Twilio, plan: CallPlan, dispatcher: Dispatcher, signals: Signals
+        self,
+        database: Database,
+        twilio: Twilio,
+        plan: CallPlan,
+        dispatcher: Dispatcher,
+        signals: Signals,
+        limits: AccountLimits,
     ) -> None:
         self._database = database
+        self._limits = limits
         self._twilio = twilio
         self._plan = plan
         self._dispatcher = dispatcher
@@ -88,20 +97,40 @@ class TelephonyActivities:
 
     @activity.defn
     async def dial(self, grant: Grant) -> DialResult:
-        """Accept the grant, check that the lead may be called now, note the intent, and call."""
+        """Accept the grant, check that the lead may be called now, note the intent, and call in its turn."""
         async with self._database.write() as tx:
-            answer = await attempts.accept_grant(tx, grant.call_id, now=self._database.now())
+            answer = await attempts.accept_grant(tx, grant.call_id, limits=self._limits, now=self._database.now())
         match answer:
+            case Later(at):
+                return DialResult(kind="later", at=at)
             case Unusable(standing, reason):
                 return await self._unusable(grant, standing, reason)
             case AlreadyDialled(order):
+                # The run before may have stopped between its call and this.
+                await self._dispatcher.dispatch()
                 return self._result("dialled", order)
             case AlreadyRefused(order):
                 return self._result("refused", order)
             case Unclear(order):
                 return self._result("unclear", order, "an earlier run may have placed the call")
-            case Accepted(order):
-                return await self._place(order)
+            case Accepted(order, place_at, held):
+                await self._wait_for_turn(grant.campaign_id, place_at)
+                result = await self._place(order)
+                if held:
+                    await self._dispatcher.dispatch()
+                return result
+
+    async def _wait_for_turn(self, campaign_id: str, at: datetime) -> None:
+        """Until the moment that is this call's. Who comes too late for it takes another one: else two calls would
+        be nearer to each other than the rate allows.
+        """
+        while True:
+            await asyncio.sleep((at - self._database.now()).total_seconds())
+            late = self._database.now() - at
+            if late <= TOO_LATE or spacing(self._limits.calls_per_second) < TOO_LATE:
+                return
+            async with self._database.write() as tx:
+                at = (await pacing.take_turn(tx, campaign_id, self._limits, now=self._database.now())).at
 
     async def _unusable(self, grant: Grant, standing: Standing, reason: str) -> DialResult:
         """The line that was granted is free again: it goes to the next lead."""

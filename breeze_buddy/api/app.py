@@ -10,10 +10,13 @@ from temporalio.client import Client
 from breeze_buddy.activities.clients import account_limits, answers
 from breeze_buddy.activities.dispatch import Dispatcher
 from breeze_buddy.activities.recording_store import RecordingStore
+from breeze_buddy.activities.schedules import CampaignSchedules
 from breeze_buddy.activities.signals import Signals
 from breeze_buddy.api import (
     blocked_callers,
     calls,
+    campaign_copies,
+    campaign_schedules,
     campaigns,
     do_not_call,
     echo_callback,
@@ -62,6 +65,7 @@ def create_app(settings: Settings, database: Database, temporal: Client) -> Fast
         settings=settings,
         database=database,
         signals=signals,
+        schedules=CampaignSchedules(temporal, settings.temporal_task_queue),
         dispatcher=Dispatcher(database, signals, account_limits(settings)),
         answers=answers(settings),
         router=_router(settings, database),
@@ -74,7 +78,8 @@ def create_app(settings: Settings, database: Database, temporal: Client) -> Fast
     app.include_router(transfer_callbacks.router)
     app.include_router(echo_callback.router)
     rest = APIRouter(prefix=PREFIX, dependencies=[Depends(require_key)])
-    for room in (templates, numbers, campaigns, uploads, leads, calls, transfers, blocked_callers, do_not_call, pods):
+    rooms = (templates, numbers, campaigns, campaign_copies, campaign_schedules, uploads, leads, calls, transfers)
+    for room in (*rooms, blocked_callers, do_not_call, pods):
         rest.include_router(room.router)
     app.include_router(rest)
     app.include_router(health.router, prefix=PREFIX)

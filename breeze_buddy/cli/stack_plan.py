@@ -59,6 +59,8 @@ class StackPlan:
             "TWILIO_API_BASE_URL": self.urls["simulator"],
             "TWILIO_ACCOUNT_SID": secrets.account_sid,
             "TWILIO_AUTH_TOKEN": secrets.auth_token,
+            # The simulated account may do what a new one at Twilio may not.
+            "TWILIO_CPS": str(self.settings.twilio_cps if "twilio_cps" in self.settings.model_fields_set else 50),
             "API_HOST": HOST,
             "API_PORT": str(ports.api),
             "MEDIA_HOST": HOST,

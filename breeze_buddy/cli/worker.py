@@ -15,17 +15,19 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from breeze_buddy.activities.backlog import BacklogActivities
 from breeze_buddy.activities.calls import CallActivities
 from breeze_buddy.activities.campaigns import CampaignActivities
-from breeze_buddy.activities.clients import answers, call_plan, connect, twilio_client
+from breeze_buddy.activities.clients import account_limits, answers, call_plan, connect, twilio_client
 from breeze_buddy.activities.dispatch import Dispatcher
 from breeze_buddy.activities.inbound import InboundActivities
 from breeze_buddy.activities.notifications import NotificationActivities, WebhookPolicy
 from breeze_buddy.activities.recording_store import RecordingStore
 from breeze_buddy.activities.recordings import RecordingActivities
 from breeze_buddy.activities.relay import Relay
+from breeze_buddy.activities.schedules import CampaignSchedules
 from breeze_buddy.activities.signals import Signals
+from breeze_buddy.activities.sweep import SweepActivities
 from breeze_buddy.activities.telephony import TelephonyActivities
 from breeze_buddy.activities.transfers import TransferActivities
-from breeze_buddy.domain.messages import RETENTION_SCHEDULE_ID
+from breeze_buddy.domain.messages import RETENTION_SCHEDULE_ID, SWEEP_SCHEDULE_ID
 from breeze_buddy.settings import Settings
 from breeze_buddy.store.database import Database
 from breeze_buddy.store.migrate import check_current
@@ -34,11 +36,12 @@ from breeze_buddy.workflows.campaign import CampaignWorkflow
 from breeze_buddy.workflows.inbound import InboundCallWorkflow
 from breeze_buddy.workflows.lead import LeadWorkflow
 from breeze_buddy.workflows.retention import RetentionWorkflow, schedule_retention
+from breeze_buddy.workflows.sweep import SweepWorkflow, schedule_sweep
 from breeze_buddy.workflows.transfer import TransferWorkflow
 
 logger = logging.getLogger(__name__)
 
-WORKFLOWS = [CampaignWorkflow, LeadWorkflow, InboundCallWorkflow, RetentionWorkflow, TransferWorkflow]
+WORKFLOWS = [CampaignWorkflow, LeadWorkflow, InboundCallWorkflow, RetentionWorkflow, SweepWorkflow, TransferWorkflow]
 
 
 # A workflow whose worker died waits for it this long before another one takes it up: a caller may be on the phone
@@ -63,8 +66,9 @@ class WorkerProcess:
         interceptors: Sequence[Interceptor] = (),
     ) -> None:
         signals = Signals(client, settings.temporal_task_queue)
-        dispatcher = Dispatcher(database, signals)
-        telephony = TelephonyActivities(database, twilio, call_plan(settings), dispatcher, signals)
+        limits = account_limits(settings)
+        dispatcher = Dispatcher(database, signals, limits)
+        telephony = TelephonyActivities(database, twilio, call_plan(settings), dispatcher, signals, limits)
         transfers = TransferActivities(database, twilio, answers(settings))
         calls = CallActivities(database, dispatcher, signals)
         inbound = InboundActivities(database, dispatcher, signals, call_plan(settings).waits)
@@ -74,6 +78,7 @@ class WorkerProcess:
         recordings = RecordingActivities(database, twilio, files)
         policy = WebhookPolicy(settings.webhook_signing_secret, settings.webhook_allow_private)
         notifications = NotificationActivities(database, policy)
+        sweep = SweepActivities(database, signals, CampaignSchedules(client, settings.temporal_task_queue))
         self.relay = Relay(database, dispatcher, signals)
         self.worker = Worker(
             client,
@@ -101,6 +106,7 @@ class WorkerProcess:
                 backlog.rejoin_backlog,
                 backlog.withdraw_lead,
                 campaigns.enrol_campaign,
+                campaigns.begin_campaign,
                 campaigns.prime_campaign,
                 campaigns.read_progress,
                 campaigns.set_campaign_status,
@@ -109,6 +115,7 @@ class WorkerProcess:
                 campaigns.cancel_campaign,
                 recordings.store_recording,
                 recordings.delete_expired_recordings,
+                sweep.sweep,
                 notifications.notify,
             ],
             workflow_runner=SandboxedWorkflowRunner() if sandboxed else UnsandboxedWorkflowRunner(),
@@ -130,11 +137,15 @@ class WorkerProcess:
 
 
 async def _schedule(client: Client, task_queue: str) -> None:
-    """What runs daily. A worker without it does everything else, so calls are not held up."""
-    try:
-        await schedule_retention(client, task_queue)
-    except RPCError as error:
-        logger.error("the schedule %s was not made, old recordings stay: %s", RETENTION_SCHEDULE_ID, error.message)
+    """What runs daily and hourly. A worker without it does everything else, so calls are not held up."""
+    for schedule, schedule_id, without in (
+        (schedule_retention, RETENTION_SCHEDULE_ID, "old recordings stay"),
+        (schedule_sweep, SWEEP_SCHEDULE_ID, "leads that lost their workflow wait"),
+    ):
+        try:
+            await schedule(client, task_queue)
+        except RPCError as error:
+            logger.error("the schedule %s was not made, %s: %s", schedule_id, without, error.message)
 
 
 async def serve(settings: Settings) -> None:

@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from breeze_buddy.domain.inbound import InboundPolicy
 from breeze_buddy.domain.phone import E164
 
-
 DailyCap = Annotated[int, Field(ge=1, le=1_000_000)] | None
 
 

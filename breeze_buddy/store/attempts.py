@@ -8,21 +8,25 @@ Every function is one step of one transaction and can be run twice: the second t
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from sqlalchemy import Row, select, update
 
-from breeze_buddy.domain.call import CallFacts, CallStatus, FailureClass, Progress
+from breeze_buddy.domain.call import CallFacts, CallStatus, Direction, FailureClass, Progress
 from breeze_buddy.domain.campaign import Campaign, CampaignStatus
+from breeze_buddy.domain.circuit_breaker import failed
+from breeze_buddy.domain.do_not_call import LISTED
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.messages import AttemptEnd, CallSummary, Standing
 from breeze_buddy.domain.outcome import Outcome
+from breeze_buddy.domain.pacing import AccountLimits
 from breeze_buddy.domain.recording import RecordingStatus
-from breeze_buddy.domain.retry import Finish, RetryAt, next_step
+from breeze_buddy.domain.retry import Finish, RetryAt, ReturnAt, next_step
 from breeze_buddy.domain.template import Template
 from breeze_buddy.domain.window import zones_of_text
 from breeze_buddy.store import campaigns as campaign_rows
+from breeze_buddy.store import circuit, do_not_call, pacing
 from breeze_buddy.store import conversations as conversation_rows
 from breeze_buddy.store import leads as lead_rows
 from breeze_buddy.store import pods as pod_rows
@@ -30,7 +34,8 @@ from breeze_buddy.store import recordings as recording_rows
 from breeze_buddy.store import templates as template_rows
 from breeze_buddy.store import transfers as transfer_rows
 from breeze_buddy.store.database import Transaction
-from breeze_buddy.store.facts import add_facts, attempts_of, facts_of, locked_call, report_of
+from breeze_buddy.store.facts import add_facts, attempt_of, attempts_of, facts_of, locked_call, report_of
+from breeze_buddy.store.line_pool import uncount
 from breeze_buddy.store.numbers import free_line
 from breeze_buddy.store.schema import calls, leads
 
@@ -49,9 +54,21 @@ class DialOrder:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Dial now. The intent is in this transaction."""
+    """Place the call at `place_at`, which is near and nobody else's. The intent is in this transaction.
+
+    `held`: due leads wait for a rate; grant the next line when the call is placed.
+    """
 
     order: DialOrder
+    place_at: datetime
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """The rates have no room for this call before `at`; nothing was changed."""
+
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +100,10 @@ class Unusable:
     reason: str
 
 
-GrantAnswer: TypeAlias = Accepted | Unclear | AlreadyDialled | AlreadyRefused | Unusable
+GrantAnswer: TypeAlias = Accepted | Later | Unclear | AlreadyDialled | AlreadyRefused | Unusable
 
 
-async def accept_grant(tx: Transaction, call_id: str, *, now: datetime) -> GrantAnswer:
+async def accept_grant(tx: Transaction, call_id: str, *, limits: AccountLimits, now: datetime) -> GrantAnswer:
     """Take up a grant and note the intent to dial, or say why not. Raises NotFound."""
     call = await locked_call(tx, call_id)
     lead = await lead_rows.row_of(tx, call.lead_id, lock=True)
@@ -107,23 +124,79 @@ async def accept_grant(tx: Transaction, call_id: str, *, now: datetime) -> Grant
         await _return_unused(tx, call, lead, now=now, due_at=now, reason="cancelled before it was dialled")
         await withdraw(tx, lead.id, now=now, reason="cancelled")
         return Unusable(await standing_of(tx, lead.id), "cancelled before it was dialled")
-    obstacle = _obstacle(campaign, template, lead, now)
+    refused = await _refused_for_good(tx, lead, now)
+    if refused is not None:
+        reason, outcome = refused
+        await _finish_undialled(tx, call, lead, now=now, reason=reason, outcome=outcome)
+        return Unusable(await standing_of(tx, lead.id), reason)
+    obstacle = await _obstacle(tx, campaign, template, lead, call, limits, now)
     if obstacle is not None:
         reason, due_at = obstacle
         await _return_unused(tx, call, lead, now=now, due_at=due_at, reason=reason)
         return Unusable(await standing_of(tx, lead.id), reason)
+    turn = await pacing.take_turn(tx, campaign.id, limits, now=now)
+    if not turn.taken:
+        return Later(turn.at)
     await tx.execute(update(calls).where(calls.c.id == call_id).values(progress=Progress.INTENDED, intended_at=now))
-    return Accepted(_order(call, template, now))
+    return Accepted(_order(call, template, now), turn.at, turn.held)
 
 
-def _obstacle(campaign: Campaign, template: Template, lead: Row[Any], now: datetime) -> tuple[str, datetime] | None:
+async def _refused_for_good(tx: Transaction, lead: Row[Any], now: datetime) -> tuple[str, Outcome] | None:
+    """Why a granted lead may never be called again, and what that makes of it."""
+    if lead.expires_at is not None and lead.expires_at <= now:
+        return "its time was over before it was called", Outcome.EXPIRED
+    if await do_not_call.listed_among(tx, [lead.phone]):
+        return LISTED, Outcome.DO_NOT_CALL
+    return None
+
+
+async def _obstacle(
+    tx: Transaction,
+    campaign: Campaign,
+    template: Template,
+    lead: Row[Any],
+    call: Row[Any],
+    limits: AccountLimits,
+    now: datetime,
+) -> tuple[str, datetime] | None:
     """Why a granted lead may not be called after all, and when it may."""
     if campaign.status is not CampaignStatus.RUNNING:
         return f"the campaign is {campaign.status}", now
     window, zones = template.calling_window, zones_of_text(lead.zones)
-    if window is not None and not window.is_open(now, zones):
-        return "the calling window has closed", window.next_open(now, zones)
+
+    def opened(at: datetime) -> datetime:
+        return window.next_open(at, zones) if window else at
+
+    if opened(now) > now:
+        return "the calling window has closed", opened(now)
+    free_at = await _called_enough_until(tx, lead.phone, call.id, limits, now)
+    if free_at is not None:
+        most = f"{limits.calls_per_phone} calls in {limits.calls_per_phone_hours:g} hours"
+        return f"this number has had its {most}", opened(free_at)
     return None
+
+
+async def _called_enough_until(
+    tx: Transaction, phone: str, call_id: str, limits: AccountLimits, now: datetime
+) -> datetime | None:
+    """When the number may be called again, if all campaigns together called it as often as is allowed."""
+    if limits.calls_per_phone is None:
+        return None
+    period = timedelta(hours=limits.calls_per_phone_hours)
+    oldest: datetime | None = await tx.scalar(
+        select(calls.c.granted_at)
+        .where(
+            calls.c.to_phone == phone,
+            calls.c.granted_at > now - period,
+            calls.c.direction == Direction.OUTBOUND,
+            calls.c.sid.is_not(None),
+            calls.c.id != call_id,
+        )
+        .order_by(calls.c.granted_at.desc())
+        .offset(limits.calls_per_phone - 1)
+        .limit(1)
+    )
+    return oldest + period if oldest is not None else None
 
 
 def _order(call: Row[Any], template: Template, intended_at: datetime) -> DialOrder:
@@ -133,13 +206,26 @@ def _order(call: Row[Any], template: Template, intended_at: datetime) -> DialOrd
 async def _return_unused(
     tx: Transaction, call: Row[Any], lead: Row[Any], *, now: datetime, due_at: datetime, reason: str
 ) -> None:
+    await _settle_undialled(tx, call, now=now, reason=reason)
+    await lead_rows.move(tx, lead, LeadStatus.BACKLOG, now=now, reason=reason, due_at=due_at, call_id=None)
+
+
+async def _finish_undialled(
+    tx: Transaction, call: Row[Any], lead: Row[Any], *, now: datetime, reason: str, outcome: Outcome
+) -> None:
+    await _settle_undialled(tx, call, now=now, reason=reason)
+    await lead_rows.move(tx, lead, LeadStatus.FINISHED, now=now, reason=reason, outcome=outcome)
+
+
+async def _settle_undialled(tx: Transaction, call: Row[Any], *, now: datetime, reason: str) -> None:
+    """The grant ends without a request to Twilio: nothing of it counts."""
     await free_line(tx, call.id)
+    await uncount(tx, call)
     await tx.execute(
         update(calls)
         .where(calls.c.id == call.id)
         .values(progress=Progress.NOT_CREATED, refusal=FailureClass.RETRYABLE, error_message=reason, settled_at=now)
     )
-    await lead_rows.move(tx, lead, LeadStatus.BACKLOG, now=now, reason=reason, due_at=due_at, call_id=None)
 
 
 async def order_of(tx: Transaction, call_id: str) -> DialOrder:
@@ -217,6 +303,8 @@ async def finish_attempt(
         end = await _end(tx, call, lead, template)
         return end.model_copy(update={"awaiting_conversation": True}), campaign.id
     ended = Progress.NOT_CREATED if call.refusal else Progress.ENDED
+    if call.refusal:
+        await uncount(tx, call)
     await tx.execute(update(calls).where(calls.c.id == call_id).values(progress=ended, settled_at=now))
     await _decide(tx, await locked_call(tx, call_id), lead, campaign, template, now)
     return await _end(tx, call, await lead_rows.row_of(tx, lead.id), template), campaign.id
@@ -233,16 +321,19 @@ async def _decide(
         window=template.calling_window,
         zones=zones_of_text(lead.zones),
         cancelled=lead.cancel_requested_at is not None,
+        seed=lead.id,
     )
     counted = sum(1 for attempt in attempts if attempt.counts)
     why = _why(call)
+    if isinstance(step, ReturnAt) and step.stop_campaign and campaign.status is CampaignStatus.RUNNING:
+        await campaign_rows.set_status(tx, campaign.id, CampaignStatus.PAUSED, now=now, reason=call.error_message)
+    else:
+        await circuit.look(tx, campaign, attempts[-1], why=why, now=now)
     if isinstance(step, Finish):
         await lead_rows.move(tx, lead, LeadStatus.FINISHED, now=now, reason=why, outcome=step.outcome, attempts=counted)
         return
     to = LeadStatus.RETRY if isinstance(step, RetryAt) else LeadStatus.BACKLOG
     await lead_rows.move(tx, lead, to, now=now, reason=why, due_at=step.at, attempts=counted, call_id=None)
-    if not isinstance(step, RetryAt) and step.stop_campaign and campaign.status is CampaignStatus.RUNNING:
-        await campaign_rows.set_status(tx, campaign.id, CampaignStatus.PAUSED, now=now, reason=call.error_message)
 
 
 def _why(call: Row[Any]) -> str:
@@ -276,6 +367,7 @@ async def _end(tx: Transaction, call: Row[Any], lead: Row[Any], template: Templa
         recording_expected=template.record and facts.status is CallStatus.COMPLETED,
         recording_ready=any(status is not None and status.is_final for status in known),
         notify=template.webhook_url is not None,
+        suspect=failed(attempt_of(call, report)) or (report is None and facts.status is CallStatus.COMPLETED),
     )
 
 
@@ -285,7 +377,9 @@ async def withdraw(tx: Transaction, lead_id: str, *, now: datetime, reason: str)
     if lead.cancel_requested_at is None and lead.status != LeadStatus.FINISHED:
         await tx.execute(update(leads).where(leads.c.id == lead_id).values(cancel_requested_at=now))
     if lead.status in (LeadStatus.BACKLOG, LeadStatus.RETRY):
-        await lead_rows.move(tx, lead, LeadStatus.FINISHED, now=now, reason=reason, outcome=Outcome.CANCELLED)
+        expired = lead.cancel_requested_at is None and lead.expires_at is not None and lead.expires_at <= now
+        outcome = Outcome.EXPIRED if expired else Outcome.CANCELLED
+        await lead_rows.move(tx, lead, LeadStatus.FINISHED, now=now, reason=reason, outcome=outcome)
     return await standing_of(tx, lead_id)
 
 

@@ -1,134 +1,233 @@
 """Who gets the next free line: due leads of running campaigns meet free lines, in one transaction.
 
-Campaigns share lines by weighted fair share (fewest live calls over weight first); inside a campaign the
-order is priority, then retries before fresh leads, then due time. No number is called while a call to it
-or from it is live, whichever campaign asks.
+Between campaigns by weighted fair share (store/sharing.py); inside a campaign by priority, then retries before
+fresh leads, then due time, among the leads whose calling window is open now on every clock they may have. Which
+number calls is chosen in store/line_pool.py. No number is called while a call to it or from it is live, whichever
+campaign asks. Lines are granted no further ahead than the rates allow (domain/pacing.py): what is held back is
+granted when a call has been placed.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Row, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, exists, func, insert, select, text, union_all, update
 
 from breeze_buddy.domain.call import CallStatus, Direction, Progress
 from breeze_buddy.domain.campaign import CampaignStatus
-from breeze_buddy.domain.inbound import InboundPolicy
 from breeze_buddy.domain.lead import LeadStatus, check_transition
-from breeze_buddy.domain.messages import Grant, LeadStart
-from breeze_buddy.domain.phone import mask
+from breeze_buddy.domain.pacing import HORIZON, AccountLimits, slot, spacing
+from breeze_buddy.domain.window import CallingWindow, zones_of_text
 from breeze_buddy.store import leads as lead_rows
+from breeze_buddy.store import pacing
 from breeze_buddy.store.database import Transaction, serialise_dispatch
+from breeze_buddy.store.grants import Granted, granted
+from breeze_buddy.store.line_pool import LinePool, NumberLines, all_capped, line_pool
 from breeze_buddy.store.schema import (
     calls,
     campaign_numbers,
+    campaign_zones,
     campaigns,
     lead_history,
     leads,
     lines,
-    numbers,
     templates,
 )
+from breeze_buddy.store.sharing import Candidate, Sharing
+
+LIVE = (Progress.GRANTED, Progress.INTENDED, Progress.DIALLED)
+# With the very words of the partial indexes: SQLite uses those for nothing else.
+READY = text("leads.status = 'BACKLOG' AND leads.ready")
+WAITING = text("leads.status = 'BACKLOG' AND NOT leads.ready")
+EXPIRING = text("leads.expires_at IS NOT NULL AND leads.status IN ('BACKLOG', 'RETRY')")
+_UNACCEPTED = text("calls.progress = 'granted'")
 
 _LONGEST_CALL = timedelta(hours=5)
-LIVE = (Progress.GRANTED, Progress.INTENDED, Progress.DIALLED)
+_LEADS_A_LOOK = 20
+_MADE_READY_AT_ONCE = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """A grant, and what its lead's workflow starts with."""
-
-    grant: Grant
-    start: LeadStart
-
-
-@dataclass(frozen=True, slots=True)
-class _FreeLine:
-    id: str
-    number_id: str
-    phone: str
-
-
-@dataclass(slots=True)
-class _Candidate:
-    """A running campaign in one decision."""
-
-    row: Row[Any]
-    live: int
-    number_ids: set[str] = field(default_factory=set)
-
-    @property
-    def share(self) -> tuple[float, float, datetime]:
-        return (-self.row.priority, self.live / self.row.weight, self.row.created_at)
-
-    @property
-    def may_call(self) -> bool:
-        limit = self.row.max_concurrent_calls
-        return limit is None or self.live < limit
-
-
-async def grant_lines(
-    tx: Transaction, *, now: datetime, campaign_id: str | None = None, limit: int = 100
-) -> list[Granted]:
-    """Lease up to `limit` free lines to due leads, of one campaign or of all, and say which to whom."""
+async def grant_lines(tx: Transaction, *, now: datetime, limits: AccountLimits, limit: int = 100) -> list[Granted]:
+    """Lease up to `limit` free lines to due leads, and say which to whom."""
     await serialise_dispatch(tx)
-    free = await _free_lines(tx)
-    if not free:
+    pool = await line_pool(tx, now=now)
+    if pool.empty:
         return []
-    candidates = await _candidates(tx, campaign_id)
-    granted: list[Granted] = []
-    while candidates and len(granted) < limit:
-        candidate = min(candidates, key=lambda c: c.share)
-        usable = [number_id for number_id in candidate.number_ids if free.get(number_id)]
-        lead = await _next_lead(tx, candidate.row.id, now) if usable and candidate.may_call else None
-        if lead is None:
-            candidates.remove(candidate)
-            continue
-        # The number with the most free lines, so that calls spread over all numbers.
-        number_id = max(usable, key=lambda n: (len(free[n]), n))
-        granted.append(await _lease(tx, candidate, lead, free[number_id].pop(), now))
-        candidate.live += 1
-    return granted
+    decision = await _Decision.begin(tx, pool, limits, now)
+    made: list[Granted] = []
+    while len(made) < limit:
+        grant = await decision.next_grant()
+        if grant is None:
+            break
+        made.append(grant)
+    await decision.end()
+    return made
 
 
-async def _free_lines(tx: Transaction) -> dict[str, list[_FreeLine]]:
-    rows = await tx.execute(
-        select(lines.c.id, lines.c.number_id, numbers.c.phone)
-        .join(numbers)
-        .where(lines.c.call_id.is_(None), numbers.c.enabled.is_(True))
-        .order_by(lines.c.channel.desc())
-    )
-    free: dict[str, list[_FreeLine]] = {}
-    for row in rows:
-        free.setdefault(row.number_id, []).append(_FreeLine(row.id, row.number_id, row.phone))
-    for number_id, reserve in (await _reserves(tx)).items():
-        if number_id in free:
-            free[number_id] = free[number_id][reserve:]
-    return free
+class _Decision:
+    """One look at campaigns, leads and lines, and what it grants."""
+
+    def __init__(
+        self,
+        tx: Transaction,
+        pool: LinePool,
+        sharing: Sharing,
+        account: Row[Any],
+        in_flight: int,
+        limits: AccountLimits,
+        now: datetime,
+    ) -> None:
+        self._tx = tx
+        self._pool = pool
+        self._sharing = sharing
+        self._account = account
+        self._limits = limits
+        self._now = now
+        self._in_flight = in_flight
+        self._held = False
+        self._served: dict[str, float] = {}
+        self._phones: set[str] = set()
+
+    @classmethod
+    async def begin(cls, tx: Transaction, pool: LinePool, limits: AccountLimits, now: datetime) -> "_Decision":
+        account = await pacing.account_clock(tx)
+        in_flight = await _in_flight(tx)
+        candidates = await _candidates(tx, in_flight, now)
+        await _make_ready(tx, [candidate.id for candidate in candidates], now)
+        able = [c for c in candidates if c.may_call and pool.usable(c.number_ids)]
+        sharing = Sharing(able, pool.channels, account.virtual_time)
+        return cls(tx, pool, sharing, account, sum(in_flight.values()), limits, now)
+
+    async def next_grant(self) -> Granted | None:
+        """The next line to the next lead; None when there is no more to grant."""
+        while (candidate := self._sharing.next()) is not None:
+            if not candidate.may_call:
+                self._sharing.withdraw(candidate)
+                continue
+            lead = await self._next_lead(candidate)
+            number = self._pool.choose(candidate.number_ids, lead.phone) if lead is not None else None
+            if lead is None or number is None:
+                self._sharing.withdraw(candidate)
+                continue
+            # Only now, so that nothing counts as held back that has nobody to call.
+            dial_at = self._dial_at(candidate)
+            if dial_at is None:
+                self._held = True
+                self._sharing.withdraw(candidate)
+                continue
+            candidate.leads.popleft()
+            if not await _still_waits(self._tx, lead.id):
+                continue
+            return await self._lease(candidate, lead, number, dial_at)
+        return None
+
+    async def end(self) -> None:
+        """Write down what was given to whom, and whether something was held back."""
+        for campaign_id, tag in self._served.items():
+            await self._tx.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(finish_tag=tag))
+        if self._served or self._held != self._account.held:
+            await pacing.set_account_clock(self._tx, held=self._held, virtual_time=self._sharing.virtual_time)
+
+    def _dial_at(self, candidate: Candidate) -> datetime | None:
+        """When its call may be placed as things stand; None when others are to be placed before that is decided."""
+        of_all = spacing(self._limits.calls_per_second) * self._in_flight
+        at = slot(self._now, self._account.next_dial_at) + of_all
+        rate = candidate.row.calls_per_second
+        own = self._now
+        if rate is not None:
+            own = slot(self._now, candidate.row.next_dial_at) + spacing(rate) * candidate.in_flight
+        if self._in_flight and at > self._now + HORIZON:
+            return None
+        if candidate.in_flight and own > self._now + HORIZON:
+            return None
+        return max(at, own)
+
+    async def _next_lead(self, candidate: Candidate) -> Row[Any] | None:
+        """The best lead that is left; nobody is granted two lines in one decision."""
+        while True:
+            while candidate.leads and candidate.leads[0].phone in self._phones:
+                candidate.leads.popleft()
+            if candidate.leads:
+                return candidate.leads[0]
+            if candidate.exhausted:
+                return None
+            found = await _best_leads(self._tx, candidate, self._now, _LEADS_A_LOOK)
+            candidate.exhausted = len(found) < _LEADS_A_LOOK
+            candidate.leads.extend(found)
+            if found and all(lead.phone in self._phones for lead in found):
+                candidate.exhausted = True
+
+    async def _lease(self, candidate: Candidate, lead: Row[Any], number: NumberLines, dial_at: datetime) -> Granted:
+        check_transition(LeadStatus(lead.status), LeadStatus.PROCESSING)
+        tx, now, campaign = self._tx, self._now, candidate.row
+        call_id, attempt = str(uuid4()), lead.attempts + 1
+        await tx.execute(
+            insert(calls).values(
+                id=call_id,
+                direction=Direction.OUTBOUND,
+                lead_id=lead.id,
+                campaign_id=campaign.id,
+                number_id=number.id,
+                attempt=attempt,
+                from_phone=number.phone,
+                to_phone=lead.phone,
+                progress=Progress.GRANTED,
+                granted_at=now,
+                dial_at=dial_at,
+                no_media=False,
+                cancelled_by_us=False,
+                streams=0,
+                sequence=-1,
+            )
+        )
+        await self._pool.lease(tx, number, call_id, campaign.id, now)
+        await tx.execute(
+            update(leads)
+            .where(leads.c.id == lead.id)
+            .values(status=LeadStatus.PROCESSING, call_id=call_id, grants=leads.c.grants + 1)
+        )
+        await tx.execute(
+            insert(lead_history).values(
+                lead_id=lead.id, status=LeadStatus.PROCESSING, reason=f"line granted for attempt {attempt}", at=now
+            )
+        )
+        self._phones.add(lead.phone)
+        self._sharing.served(candidate)
+        self._served[campaign.id] = candidate.tag
+        self._in_flight += 1
+        return granted(
+            call_id,
+            dial_at,
+            attempt,
+            lead,
+            campaign_id=campaign.id,
+            name=campaign.name,
+            template=campaign.template_name,
+        )
 
 
-async def _reserves(tx: Transaction) -> dict[str, int]:
-    """How many channels of each number outbound calls leave free, for those who call us."""
-    rows = await tx.execute(select(numbers.c.id, numbers.c.inbound).where(numbers.c.inbound.is_not(None)))
-    return {row.id: InboundPolicy.model_validate(row.inbound).reserve for row in rows}
-
-
-async def _candidates(tx: Transaction, campaign_id: str | None) -> list[_Candidate]:
+async def _candidates(tx: Transaction, in_flight: dict[str, int], now: datetime) -> list[Candidate]:
+    """Running campaigns that have somebody to call, by the clock alone."""
+    own = leads.c.campaign_id == campaigns.c.id
+    somebody = exists().where(own, READY) | exists().where(own, WAITING, leads.c.due_at <= now)
+    window = templates.c.definition["calling_window"]
     query = (
-        select(campaigns, templates.c.name.label("template_name"))
+        select(campaigns, templates.c.name.label("template_name"), window.label("window"))
         .join(templates)
-        .where(campaigns.c.status == CampaignStatus.RUNNING, campaigns.c.open_leads > 0)
+        .where(campaigns.c.status == CampaignStatus.RUNNING, campaigns.c.open_leads > 0, somebody)
     )
-    if campaign_id is not None:
-        query = query.where(campaigns.c.id == campaign_id)
     rows = (await tx.execute(query)).all()
+    if not rows:
+        return []
     live = await _live_calls(tx)
-    found = {row.id: _Candidate(row, live.get(row.id, 0)) for row in rows}
-    pairs = await tx.execute(select(campaign_numbers).where(campaign_numbers.c.campaign_id.in_(list(found) or [""])))
-    for pair in pairs:
+    found = {row.id: Candidate(row, live.get(row.id, 0), in_flight.get(row.id, 0), row.finish_tag) for row in rows}
+    ids = list(found)
+    for pair in await tx.execute(select(campaign_numbers).where(campaign_numbers.c.campaign_id.in_(ids))):
         found[pair.campaign_id].number_ids.add(pair.number_id)
+    for pair in await tx.execute(select(campaign_zones).where(campaign_zones.c.campaign_id.in_(ids))):
+        found[pair.campaign_id].zones.append(pair.zones)
     return list(found.values())
 
 
@@ -141,7 +240,40 @@ async def _live_calls(tx: Transaction) -> dict[str, int]:
     return {row.campaign_id: row.n for row in rows}
 
 
-async def _next_lead(tx: Transaction, campaign_id: str, now: datetime) -> Row[Any] | None:
+async def _in_flight(tx: Transaction) -> dict[str, int]:
+    """Lines that were granted and whose calls no worker has taken up yet, by campaign."""
+    rows: Iterable[Row[Any]] = await tx.execute(
+        select(calls.c.campaign_id, func.count().label("n")).where(_UNACCEPTED).group_by(calls.c.campaign_id)
+    )
+    return {row.campaign_id: row.n for row in rows}
+
+
+async def _make_ready(tx: Transaction, campaign_ids: Sequence[str], now: datetime) -> None:
+    """Leads that waited for a time which has come join those that are ready."""
+    due = (
+        select(leads.c.id)
+        .where(leads.c.campaign_id.in_(campaign_ids), WAITING, leads.c.due_at <= now)
+        .limit(_MADE_READY_AT_ONCE)
+    )
+    if campaign_ids:
+        await tx.execute(update(leads).where(leads.c.id.in_(due.scalar_subquery())).values(ready=True))
+
+
+async def _best_leads(tx: Transaction, candidate: Candidate, now: datetime, limit: int) -> list[Row[Any]]:
+    """The first of the campaign's ready leads whose zones are open, each zone looked up in its own index range."""
+    window = _window(candidate.row.window)
+    open_zones = [zones for zones in candidate.zones if window is None or _is_open(window, zones, _second(now))]
+    if not open_zones:
+        return []
+    best = [_ready_leads(candidate.id, zones, now, limit).subquery() for zones in open_zones]
+    found = union_all(*(select(part) for part in best)).subquery()
+    rows = await tx.execute(
+        select(found).order_by(found.c.priority.desc(), found.c.attempts.desc(), found.c.due_at).limit(limit)
+    )
+    return list(rows.all())
+
+
+def _ready_leads(campaign_id: str, zones: str, now: datetime, limit: int) -> Select[Any]:
     called = exists().where(
         calls.c.to_phone == leads.c.phone,
         calls.c.direction == Direction.OUTBOUND,
@@ -152,22 +284,22 @@ async def _next_lead(tx: Transaction, campaign_id: str, now: datetime) -> Row[An
         calls.c.direction == Direction.INBOUND,
         calls.c.progress.in_(LIVE),
     )
-    query = (
+    return (
         select(leads)
         .where(
             leads.c.campaign_id == campaign_id,
-            leads.c.status == LeadStatus.BACKLOG,
+            leads.c.zones == zones,
+            READY,
             leads.c.due_at <= now,
             leads.c.cancel_requested_at.is_(None),
+            leads.c.expires_at.is_(None) | (leads.c.expires_at > now),
             ~called,
             ~calling,
             ~_given_up_too_early(now),
         )
         .order_by(leads.c.priority.desc(), leads.c.attempts.desc(), leads.c.due_at)
-        .limit(1)
-        .with_for_update(skip_locked=True)
+        .limit(limit)
     )
-    return (await tx.execute(query)).first()
 
 
 def _given_up_too_early(now: datetime) -> ColumnElement[bool]:
@@ -181,127 +313,66 @@ def _given_up_too_early(now: datetime) -> ColumnElement[bool]:
     )
 
 
-async def _lease(tx: Transaction, candidate: _Candidate, lead: Row[Any], line: _FreeLine, now: datetime) -> Granted:
-    check_transition(LeadStatus(lead.status), LeadStatus.PROCESSING)
-    campaign = candidate.row
-    call_id, attempt = str(uuid4()), lead.attempts + 1
-    dial_at = await _reserve_dial(tx, campaign.id, campaign.calls_per_second, now)
-    await tx.execute(
-        insert(calls).values(
-            id=call_id,
-            direction=Direction.OUTBOUND,
-            lead_id=lead.id,
-            campaign_id=campaign.id,
-            number_id=line.number_id,
-            attempt=attempt,
-            from_phone=line.phone,
-            to_phone=lead.phone,
-            progress=Progress.GRANTED,
-            granted_at=now,
-            dial_at=dial_at,
-            no_media=False,
-            cancelled_by_us=False,
-            streams=0,
-            sequence=-1,
-        )
+async def _still_waits(tx: Transaction, lead_id: str) -> bool:
+    """Lock a lead that was read; one that somebody else changes in this moment is left to them."""
+    if tx.dialect.name == "sqlite":
+        return True  # a write is alone there
+    query = (
+        select(leads.c.id)
+        .where(leads.c.id == lead_id, READY, leads.c.cancel_requested_at.is_(None))
+        .with_for_update(skip_locked=True)
     )
-    await tx.execute(
-        update(lines).where(lines.c.id == line.id).values(call_id=call_id, campaign_id=campaign.id, leased_at=now)
-    )
-    await tx.execute(
-        update(leads)
-        .where(leads.c.id == lead.id)
-        .values(status=LeadStatus.PROCESSING, call_id=call_id, grants=leads.c.grants + 1)
-    )
-    await tx.execute(
-        insert(lead_history).values(
-            lead_id=lead.id, status=LeadStatus.PROCESSING, reason=f"line granted for attempt {attempt}", at=now
-        )
-    )
-    return _granted(
-        call_id, dial_at, attempt, lead, campaign_id=campaign.id, name=campaign.name, template=campaign.template_name
-    )
+    return (await tx.execute(query)).first() is not None
 
 
-def _granted(
-    call_id: str, dial_at: datetime, attempt: int, lead: Row[Any], *, campaign_id: str, name: str, template: str
-) -> Granted:
-    return Granted(
-        Grant(lead_id=lead.id, call_id=call_id, campaign_id=campaign_id, attempt=attempt, dial_at=dial_at),
-        LeadStart(
-            lead_id=lead.id,
-            campaign_id=campaign_id,
-            campaign_name=name,
-            template_name=template,
-            masked_phone=mask(lead.phone),
-        ),
-    )
+def _second(now: datetime) -> datetime:
+    return now.replace(microsecond=0)
 
 
-async def _reserve_dial(tx: Transaction, campaign_id: str, rate: float | None, now: datetime) -> datetime:
-    """The moment at which the campaign's calls per second allow one more call; it is then taken."""
-    if rate is None:
-        return now
-    next_dial_at = await tx.scalar(select(campaigns.c.next_dial_at).where(campaigns.c.id == campaign_id))
-    dial_at = max(now, next_dial_at) if next_dial_at is not None else now
-    await tx.execute(
-        update(campaigns)
-        .where(campaigns.c.id == campaign_id)
-        .values(next_dial_at=dial_at + timedelta(seconds=1 / rate))
-    )
-    return dial_at
+def _window(definition: dict[str, Any] | None) -> CallingWindow | None:
+    return CallingWindow.model_validate(definition) if definition is not None else None
 
 
-async def unaccepted_grants(tx: Transaction, *, older_than: datetime, limit: int = 200) -> list[Granted]:
-    """Grants that no workflow has accepted although their time has come: to be sent again."""
-    late = (calls.c.progress == Progress.GRANTED, calls.c.granted_at < older_than, calls.c.dial_at < older_than)
-    return await _grants(tx, *late, limit=limit)
+@lru_cache(maxsize=10_000)
+def _is_open(window: CallingWindow, zones: str, second: datetime) -> bool:
+    return window.is_open(second, zones_of_text(zones))
 
 
-async def grants_of_stuck_leads(
-    tx: Transaction, *, overdue_since: datetime, on_since: datetime, limit: int = 200
-) -> list[Granted]:
-    """The last grants of leads that should have moved by now, and may have lost their workflow: in RETRY with a
-    cooldown that was over at `overdue_since`, or with an attempt that was granted before `on_since` and is still on.
-
-    A workflow that lives knows its grants and lets them pass; a new one goes on from where the lead stands.
+async def next_wake(tx: Transaction, campaign_id: str, *, now: datetime) -> datetime | None:
+    """The next moment at which a line can be granted that cannot be granted now, and that no call's end announces:
+    a lead of the backlog becomes due or expires, a calling window opens, a number's day begins.
     """
-    later = calls.alias()
-    newer = exists().where(later.c.lead_id == calls.c.lead_id, later.c.granted_at > calls.c.granted_at)
-    overdue = (leads.c.status == LeadStatus.RETRY) & (leads.c.due_at < overdue_since) & ~newer
-    still_on = (leads.c.status == LeadStatus.PROCESSING) & (leads.c.call_id == calls.c.id)
-    found = await _grants(tx, overdue, limit=limit)
-    return found + await _grants(tx, still_on, calls.c.granted_at < on_since, limit=limit)
-
-
-async def grant_of(tx: Transaction, call_id: str) -> list[Granted]:
-    """The grant of one attempt, to be sent again."""
-    return await _grants(tx, calls.c.id == call_id, limit=1)
-
-
-async def _grants(tx: Transaction, *conditions: ColumnElement[bool], limit: int) -> list[Granted]:
-    rows = await tx.execute(
-        select(calls.c.id.label("call_id"), calls.c.dial_at, calls.c.attempt, leads.c.id, leads.c.phone)
-        .add_columns(campaigns.c.id.label("campaign_id"), campaigns.c.name, templates.c.name.label("template_name"))
-        .select_from(calls.join(leads, calls.c.lead_id == leads.c.id))
-        .join(campaigns, calls.c.campaign_id == campaigns.c.id)
-        .join(templates, campaigns.c.template_id == templates.c.id)
-        .where(*conditions)
-        .order_by(calls.c.granted_at)
-        .limit(limit)
-    )
-    return [
-        _granted(
-            row.call_id,
-            row.dial_at,
-            row.attempt,
-            row,
-            campaign_id=row.campaign_id,
-            name=row.name,
-            template=row.template_name,
-        )
-        for row in rows
+    own = leads.c.campaign_id == campaign_id
+    moments: list[datetime | None] = [
+        await tx.scalar(select(func.min(leads.c.due_at)).where(own, WAITING, leads.c.due_at > now)),
+        await tx.scalar(
+            select(leads.c.expires_at)
+            .where(own, EXPIRING, leads.c.expires_at > now)
+            .order_by(leads.c.expires_at)
+            .limit(1)
+        ),
     ]
+    row = (
+        await tx.execute(
+            select(templates.c.definition["calling_window"].label("window"))
+            .select_from(campaigns.join(templates))
+            .where(campaigns.c.id == campaign_id)
+        )
+    ).one()
+    window = _window(row.window)
+    if window is not None:
+        with_leads = exists().where(own, leads.c.zones == campaign_zones.c.zones, READY)
+        zones = await tx.scalars(
+            select(campaign_zones.c.zones).where(campaign_zones.c.campaign_id == campaign_id, with_leads)
+        )
+        opens = (window.next_open(now, zones_of_text(zone)) for zone in zones)
+        moments.extend(moment for moment in opens if moment > now)
+    number_ids = list(
+        await tx.scalars(select(campaign_numbers.c.number_id).where(campaign_numbers.c.campaign_id == campaign_id))
+    )
+    if await all_capped(tx, number_ids, now=now):
+        moments.append((now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0))
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 async def rejoin(tx: Transaction, lead_id: str, *, now: datetime) -> LeadStatus:
@@ -310,4 +381,18 @@ async def rejoin(tx: Transaction, lead_id: str, *, now: datetime) -> LeadStatus:
     if lead.status != LeadStatus.RETRY:
         return LeadStatus(lead.status)
     await lead_rows.move(tx, lead, LeadStatus.BACKLOG, now=now, reason="cooldown over", due_at=now)
+    return LeadStatus.BACKLOG
+
+
+async def call_now(tx: Transaction, lead_id: str, *, now: datetime) -> LeadStatus:
+    """A lead in the backlog or in its cooldown becomes due now, before all others of its campaign.
+
+    Raises NotFound, and IllegalTransition when a call to it is on or it is FINISHED.
+    """
+    lead = await lead_rows.row_of(tx, lead_id, lock=True)
+    first: dict[str, Any] = {"due_at": now, "priority": 100}
+    if lead.status == LeadStatus.BACKLOG:
+        await tx.execute(update(leads).where(leads.c.id == lead_id).values(ready=True, **first))
+    else:
+        await lead_rows.move(tx, lead, LeadStatus.BACKLOG, now=now, reason="to be called now", **first)
     return LeadStatus.BACKLOG

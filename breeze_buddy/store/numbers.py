@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from breeze_buddy.domain.number import Number, NumberInput, NumberUpdate
 from breeze_buddy.store.database import Transaction, serialise_dispatch
 from breeze_buddy.store.errors import Conflict, NotFound
-from breeze_buddy.store.schema import lines, numbers
+from breeze_buddy.store.schema import calls, lines, numbers
 
 
 def _number(row: Row[Any]) -> Number:
@@ -113,6 +113,15 @@ async def free_line(tx: Transaction, call_id: str) -> bool:
             update(lines).where(lines.c.id == line.id).values(call_id=None, campaign_id=None, leased_at=None)
         )
     return True
+
+
+async def held_by_settled_calls(tx: Transaction) -> list[str]:
+    """Ids of calls that are settled and still have a line."""
+    held = lines.join(calls, lines.c.call_id == calls.c.id)
+    return [
+        str(found)
+        for found in await tx.scalars(select(calls.c.id).select_from(held).where(calls.c.settled_at.is_not(None)))
+    ]
 
 
 async def lease_free_line(tx: Transaction, number_id: str, call_id: str, *, now: datetime) -> bool:

@@ -101,13 +101,15 @@ number_days = Table(
     Column("calls", Integer, nullable=False),
 )
 
-# When the account may place its next call ("account"), and whether a due lead waits for that.
+# The account's one row: when it may place its next call, whether a due lead waits for a rate, and the virtual
+# time of weighted fair sharing (see campaigns.finish_tag).
 pacing_clocks = Table(
     "pacing_clocks",
     metadata,
     Column("key", String(64), primary_key=True),
     _time("next_dial_at"),
     Column("held", Boolean, nullable=False),
+    Column("virtual_time", Float, nullable=False),
 )
 
 # Who must not be called, whichever campaign asks.
@@ -149,6 +151,8 @@ campaigns = Table(
     # Pods that serve it before those of the general pool.
     Column("pool", String(100)),
     _time("next_dial_at"),
+    # Calls granted so far over its weight: what start-time fair queueing orders by.
+    Column("finish_tag", Float, nullable=False, server_default=text("0")),
     # It starts by itself at this time, or again and again by a Temporal Schedule.
     _time("start_at"),
     Column("recurrence", JSON(none_as_null=True)),

@@ -10,7 +10,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from breeze_buddy.activities.backlog import BacklogActivities
@@ -30,8 +30,10 @@ with workflow.unsafe.imports_passed_through():
         Standing,
         Waits,
     )
+    from breeze_buddy.domain.pacing import LONGEST_HOLD
     from breeze_buddy.workflows.call_follower import CallFollower
     from breeze_buddy.workflows.options import SHORT, WEBHOOK
+    from breeze_buddy.workflows.steps import step
 
 
 @workflow.defn(name=messages.LEAD_WORKFLOW)
@@ -92,7 +94,6 @@ class LeadWorkflow(CallFollower):
         self._standing = Standing(status=LeadStatus.PROCESSING, attempts=grant.attempt)
         if self._calls:
             self._show(f"attempt {grant.attempt}")
-        await self._sleep_until(grant.dial_at, "paced by calls per second")
         dialled = await self._dial(grant)
         if dialled.standing is not None:
             self._standing = dialled.standing
@@ -104,10 +105,21 @@ class LeadWorkflow(CallFollower):
         await self._wait_for_turn()
 
     async def _dial(self, grant: Grant) -> DialResult:
-        workflow.set_current_details(f"Attempt {grant.attempt}: dialling {self._lead.masked_phone}")
-        return await workflow.execute_activity_method(
-            TelephonyActivities.dial, grant, summary=f"attempt {grant.attempt} to {self._lead.masked_phone}", **SHORT
-        )
+        """Dial when the rates allow it: the activity waits for a turn that is near, and a far one is slept out here."""
+        at: datetime | None = grant.dial_at
+        while True:
+            if at is not None:
+                await self._sleep_until(at - LONGEST_HOLD, "paced by calls per second")
+            workflow.set_current_details(f"Attempt {grant.attempt}: dialling {self._lead.masked_phone}")
+            dialled: DialResult = await workflow.execute_activity_method(
+                TelephonyActivities.dial,
+                grant,
+                summary=f"attempt {grant.attempt} to {self._lead.masked_phone}",
+                **SHORT,
+            )
+            if dialled.kind != "later":
+                return dialled
+            at = dialled.at
 
     async def _follow(self, grant: Grant, dialled: DialResult) -> AttemptEnd:
         """Wait for the end of the call, if there is one, and for the decision."""
@@ -144,7 +156,7 @@ class LeadWorkflow(CallFollower):
         self._notify, self._result = end.notify, end.result or self._result
         if end.recording_expected:
             self._recorded_calls.append(len(self._calls) - 1)
-            self._keep_recording(grant.call_id, waits)
+            self._keep_recording(grant.call_id, waits, end.call.duration_s)
         self._show(end.reason)
 
     async def _wait_for_turn(self) -> None:
@@ -153,11 +165,16 @@ class LeadWorkflow(CallFollower):
         if standing.status not in (LeadStatus.RETRY, LeadStatus.BACKLOG) or self._grants:
             return
         if standing.due_at is not None:
-            await self._sleep_until(standing.due_at, f"cooldown before attempt {standing.attempts + 1}")
-        if self._must_withdraw:
+            await self._sleep_until(
+                standing.due_at, f"cooldown before attempt {standing.attempts + 1}", or_granted=True
+            )
+        if self._must_withdraw or self._grants:
             return
-        self._standing = await workflow.execute_activity_method(
-            BacklogActivities.rejoin_backlog, self._lead.lead_id, summary="back to the backlog", **SHORT
+        self._standing = await step(
+            BacklogActivities.rejoin_backlog,
+            args=[self._lead.lead_id],
+            summary="back to the backlog",
+            otherwise=SHORT,
         )
         if not self._grants:
             self._show("in the backlog, waiting for a line")
@@ -169,19 +186,22 @@ class LeadWorkflow(CallFollower):
             self._calls[place] = self._calls[place].model_copy(update={"recording": held})
         if self._notify:
             try:
-                await workflow.execute_activity_method(
-                    NotificationActivities.notify, self._lead.lead_id, summary="post-call webhook", **WEBHOOK
+                await step(
+                    NotificationActivities.notify,
+                    args=[self._lead.lead_id],
+                    summary="post-call webhook",
+                    otherwise=WEBHOOK,
                 )
-            except ActivityError as error:
-                workflow.logger.error("the post-call webhook was given up: %s", error.cause)
+            except FailureError as error:
+                workflow.logger.error("the post-call webhook was given up: %s", error.cause or error)
 
     # Waiting and showing
 
-    async def _sleep_until(self, at: datetime, why: str) -> None:
-        """A durable timer up to `at`; a cancel ends it."""
+    async def _sleep_until(self, at: datetime, why: str, *, or_granted: bool = False) -> None:
+        """A durable timer up to `at`; a cancel ends it, and a line that is granted before if that is wanted."""
         left_s = (at - workflow.now()).total_seconds()
         if left_s > 0:
-            await self._wait(lambda: self._must_withdraw, left_s, why)
+            await self._wait(lambda: self._must_withdraw or (or_granted and bool(self._grants)), left_s, why)
 
     def _show(self, what: str) -> None:
         """Write where the lead stands into its search attributes and the details that the UI shows."""

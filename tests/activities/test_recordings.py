@@ -42,7 +42,7 @@ class Archive:
         number = await self.stage.number(f"+1415555{self._calls:04d}")
         campaign = await self.stage.campaign(name, template=a_template(name, **policy), on=[number.phone])
         await self.stage.lead(campaign, person(self._calls))
-        (grant,) = await self.stage.grant(campaign)
+        (grant,) = await self.stage.grant()
         sid = await self.stage.dial(grant.call_id)
         recording_sid = f"RE{self._calls}"
         self.twilios.sounds[recording_sid] = SOUND

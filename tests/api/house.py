@@ -13,6 +13,7 @@ from twilio.request_validator import RequestValidator  # type: ignore[import-unt
 from breeze_buddy.api.app import create_app
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.messages import lead_workflow_id
+from breeze_buddy.domain.pacing import AccountLimits
 from breeze_buddy.settings import PREFIX, Settings
 from breeze_buddy.store import attempts, leads
 from breeze_buddy.store.attempts import Accepted
@@ -33,6 +34,8 @@ FLOW = {
     },
 }
 
+LIMITS = AccountLimits(calls_per_second=1000)
+
 
 def person(place: int) -> str:
     return f"+1212555{1000 + place}"
@@ -42,6 +45,7 @@ def settings_for(**changes: Any) -> Settings:
     given = {
         "public_url": PUBLIC_URL,
         "stream_url": STREAM_URL,
+        "twilio_cps": 1000,
         "twilio_account_sid": "AC" + "0" * 32,
         "twilio_auth_token": AUTH_TOKEN,
         "twilio_phone_number": "+14155550000",
@@ -107,7 +111,8 @@ class House:
         lead_id = (await self.push())["id"]
         (call,) = (await self.lead(lead_id))["calls"]
         async with self.database.write() as tx:
-            assert isinstance(await attempts.accept_grant(tx, call["id"], now=self.database.now()), Accepted)
+            answer = await attempts.accept_grant(tx, call["id"], limits=LIMITS, now=self.database.now())
+            assert isinstance(answer, Accepted)
         return lead_id, call["id"]
 
     async def finish(self, call_id: str) -> LeadStatus:

@@ -105,7 +105,7 @@ async def test_a_campaign_with_a_pool_is_served_by_it(house: Isolated) -> None:
     assert made["campaign"]["pool"] == "vip"
     campaign_id = made["campaign"]["id"]
     assert (await house.post(f"/campaigns/{campaign_id}/start")).is_success
-    await house.app.state.context.dispatcher.dispatch(campaign_id)
+    await house.app.state.context.dispatcher.dispatch()
     (lead,) = (await house.get("/leads", params={"phone": person(7)})).json()["items"]
     (call,) = (await house.lead(lead["id"]))["calls"]
     assert await house.stream_of("answer", call["id"]) == wss("dedicated")

@@ -11,7 +11,7 @@ from breeze_buddy.domain.call import CallFacts, CallStatus
 from breeze_buddy.domain.messages import lead_workflow_id
 from breeze_buddy.domain.transfer import TransferEnding
 from breeze_buddy.store import attempts, human_legs, transfers
-from tests.api.house import PUBLIC_URL, House, person
+from tests.api.house import LIMITS, PUBLIC_URL, House, person
 
 TEAM = {"agents": ["+14155550199", "+14155550198"], "briefing": "{customer}: {reason}", "comfort": "One moment."}
 CALLBACKS = "/twilio/callback/transfer"
@@ -60,7 +60,7 @@ async def live_call(house: House, **policy: Any) -> tuple[str, str]:
     lead_id = (await house.push())["id"]
     (call,) = (await house.lead(lead_id))["calls"]
     async with house.database.write() as tx:
-        await attempts.accept_grant(tx, call["id"], now=house.database.now())
+        await attempts.accept_grant(tx, call["id"], limits=LIMITS, now=house.database.now())
         await attempts.record_dialled(tx, call["id"], "CA1", now=house.database.now())
     return lead_id, call["id"]
 
@@ -206,11 +206,33 @@ async def test_who_waits_hears_music_and_their_place_in_the_queue(house: House) 
     lead_id = (await house.push(person(1)))["id"]
     calls = (await house.lead(lead_id))["calls"]
     async with house.database.write() as tx:
-        await attempts.accept_grant(tx, calls[0]["id"], now=house.database.now())
+        await attempts.accept_grant(tx, calls[0]["id"], limits=LIMITS, now=house.database.now())
         await attempts.record_dialled(tx, calls[0]["id"], "CA2", now=house.database.now())
     second = (await house.post(f"/calls/{calls[0]['id']}/transfer")).json()["id"]
     told = await first.callback("hold", {}, transfer_id=second)
     assert "You are number 2 in the queue." in told.text
+
+
+async def test_who_waits_and_loses_the_agents_stream_waits_on_with_music(house: House) -> None:
+    there = await handed(house, order="agent_first")
+    path = f"/twilio/callback/continue?call_id={there.call_id}&lead_id={there.lead_id}"
+
+    async def what_follows() -> ElementTree.Element:
+        answer = await house.signed(path, {"CallSid": "CA1"})
+        assert answer.status_code == 200, answer.text
+        return ElementTree.fromstring(answer.text)
+
+    assert (await what_follows()).find("Connect/Stream") is not None, "nobody has taken it up who would fetch them"
+    async with house.database.write() as tx:
+        await transfers.begin(tx, there.transfer_id)
+    room = (await what_follows()).find("Dial/Conference")
+    assert room is not None
+    assert room.text == f"transfer-{there.transfer_id}"
+    async with house.database.write() as tx:
+        assert (await transfers.get(tx, there.transfer_id)).moved, "so that the end of the transfer brings them back"
+        now = house.database.now()
+        await transfers.end(tx, there.transfer_id, TransferEnding.BUSY, returned=True, now=now)
+    assert (await what_follows()).find("Connect/Stream") is not None
 
 
 @pytest.mark.parametrize("name", ["human", "accept", "leg-status", "leg-amd", "conference", "hold", "after"])

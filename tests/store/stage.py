@@ -14,6 +14,7 @@ from breeze_buddy.domain.flow import EndConversation, Flow, Node
 from breeze_buddy.domain.lead import Lead, LeadInput, LeadStatus, check_transition
 from breeze_buddy.domain.messages import AttemptEnd, Grant
 from breeze_buddy.domain.number import Number, NumberInput
+from breeze_buddy.domain.pacing import AccountLimits
 from breeze_buddy.domain.template import Template
 from breeze_buddy.store import (
     attempts,
@@ -54,6 +55,7 @@ class Stage:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.now = NOON
+        self.limits = AccountLimits(calls_per_second=1000)
         self._told = 0
 
     def pass_time(self, **by: float) -> datetime:
@@ -111,10 +113,13 @@ class Stage:
 
     # What is done with them
 
-    async def grant(self, campaign: Campaign | None = None, *, limit: int = 100) -> list[Grant]:
+    async def grant(self, *, limit: int = 100) -> list[Grant]:
         async with self.database.write() as tx:
             granted = await backlog.grant_lines(
-                tx, now=self.now, campaign_id=campaign.id if campaign else None, limit=limit
+                tx,
+                now=self.now,
+                limits=self.limits,
+                limit=limit,
             )
         return [item.grant for item in granted]
 
@@ -124,7 +129,7 @@ class Stage:
 
     async def accept(self, call_id: str) -> GrantAnswer:
         async with self.database.write() as tx:
-            return await attempts.accept_grant(tx, call_id, now=self.now)
+            return await attempts.accept_grant(tx, call_id, limits=self.limits, now=self.now)
 
     async def record_dialled(self, call_id: str, sid: str) -> None:
         async with self.database.write() as tx:

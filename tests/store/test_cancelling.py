@@ -91,7 +91,7 @@ async def test_a_cancelled_campaign_finishes_untouched_leads_and_asks_for_the_ot
     other = await stage.campaign("other")
     bystander = await stage.lead(other, person(50))
     lead_ids = await stage.leads(campaign, [person(n) for n in range(5)])
-    live, ended = await stage.grant(campaign)
+    live, ended = await stage.grant()
     await stage.dial(live.call_id)
     await stage.dial(ended.call_id)
     await stage.end(ended.call_id, CallStatus.BUSY)

@@ -43,7 +43,7 @@ class Fleet:
         async with self.stage.database.write() as tx:
             await tx.execute(update(schema.campaigns).where(schema.campaigns.c.id == campaign.id).values(pool=pool))
         await self.stage.leads(campaign, [person(first + place) for place in range(count)])
-        grants = await self.stage.grant(campaign)
+        grants = await self.stage.grant()
         for grant in grants:
             await self.stage.dial(grant.call_id)
         assert len(grants) == count

@@ -28,7 +28,7 @@ async def on_the_phone(stage: Stage, count: int = 1) -> list[str]:
     campaign = await stage.campaign(template=a_template(transfer=TEAM))
     await stage.leads(campaign, [person(place) for place in range(count)])
     calls = []
-    for grant in await stage.grant(campaign):
+    for grant in await stage.grant():
         await stage.dial(grant.call_id)
         calls.append(grant.call_id)
     return calls

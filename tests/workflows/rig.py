@@ -26,7 +26,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 from breeze_buddy.activities.clients import twilio_client
 from breeze_buddy.api.app import create_app
 from breeze_buddy.cli.worker import WorkerProcess
-from breeze_buddy.domain.messages import campaign_workflow_id, lead_workflow_id
+from breeze_buddy.domain.messages import SWEEP_WORKFLOW, campaign_workflow_id, lead_workflow_id
 from breeze_buddy.settings import PREFIX, Settings
 from breeze_buddy.simulator.faults import Fault
 from breeze_buddy.simulator.people import Person
@@ -109,6 +109,7 @@ class Rig:
             **{
                 "twilio_account_sid": "AC" + "7" * 32,
                 "twilio_auth_token": SecretStr(AUTH_TOKEN),
+                "twilio_cps": 1000,
                 "twilio_api_base_url": f"http://127.0.0.1:{self.simulator.port}",
                 "public_url": f"http://127.0.0.1:{port}",
                 "api_port": port,
@@ -225,6 +226,16 @@ class Rig:
         """The result of a lead's workflow, without skipping time to get it."""
         with self.environment.auto_time_skipping_disabled():
             return await asyncio.wait_for(self.workflow(lead).result(), 20)
+
+    async def sweep(self) -> dict[str, int]:
+        """What the hourly sweep finds now."""
+        with self.environment.auto_time_skipping_disabled():
+            running = self.client.execute_workflow(
+                SWEEP_WORKFLOW, id=f"sweep-{uuid4().hex[:8]}", task_queue=self.settings.temporal_task_queue
+            )
+            found = await asyncio.wait_for(running, 30)
+        assert isinstance(found, dict)
+        return found
 
     async def skip(self, duration: timedelta) -> None:
         """Let this much time pass at once."""

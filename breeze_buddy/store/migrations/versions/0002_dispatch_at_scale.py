@@ -10,8 +10,8 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-BEST_FIRST = [sa.text("priority DESC"), sa.text("attempts DESC"), "due_at"]
-INDEXES = [
+BEST_FIRST: list[str | sa.TextClause] = [sa.text("priority DESC"), sa.text("attempts DESC"), "due_at"]
+INDEXES: list[tuple[str, list[str | sa.TextClause], sa.TextClause | None]] = [
     ("ix_leads_campaign_id_phone", ["campaign_id", "phone"], None),
     ("ix_leads_ready", ["campaign_id", "zones", *BEST_FIRST], sa.text("status = 'BACKLOG' AND ready")),
     ("ix_leads_waiting", ["campaign_id", "due_at"], sa.text("status = 'BACKLOG' AND NOT ready")),
@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("next_dial_at", UtcDateTime(timezone=True), nullable=True),
         sa.Column("held", sa.Boolean(), nullable=False),
+        sa.Column("virtual_time", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_pacing_clocks")),
     )
     op.create_table(
@@ -87,6 +88,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_calls_campaign_id_settled_at", ["campaign_id", "settled_at"], unique=False)
 
     with op.batch_alter_table("campaigns", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("finish_tag", sa.Float(), server_default=sa.text("0"), nullable=False))
         batch_op.add_column(sa.Column("start_at", UtcDateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("recurrence", sa.JSON(none_as_null=True), nullable=True))
         batch_op.add_column(sa.Column("cloned_from", sa.String(length=36), nullable=True))
@@ -137,6 +139,7 @@ def downgrade() -> None:
         batch_op.drop_column("cloned_from")
         batch_op.drop_column("recurrence")
         batch_op.drop_column("start_at")
+        batch_op.drop_column("finish_tag")
 
     with op.batch_alter_table("calls", schema=None) as batch_op:
         batch_op.drop_index("ix_calls_campaign_id_settled_at")

@@ -1,0 +1,137 @@
+"""The free lines of one decision, and which of them a call goes out on.
+
+Near numbers first (same country and area code as the person called, then same country), then the number that
+made the fewest calls today, then the one with the most free lines.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import Row, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from breeze_buddy.domain.inbound import InboundPolicy
+from breeze_buddy.domain.presence import nearness
+from breeze_buddy.store.database import Transaction
+from breeze_buddy.store.schema import lines, number_days, numbers
+
+
+def day_of(moment: datetime) -> date:
+    """The day that a daily cap counts in: days are UTC's."""
+    return moment.astimezone(UTC).date()
+
+
+@dataclass(slots=True)
+class NumberLines:
+    """One number with at least one free line."""
+
+    id: str
+    phone: str
+    channels: int
+    free: int
+    called_today: int
+    daily_cap: int | None
+
+    @property
+    def usable(self) -> bool:
+        return self.free > 0 and (self.daily_cap is None or self.called_today < self.daily_cap)
+
+
+class LinePool:
+    """What is free at the beginning of a decision, and what the decision has taken of it."""
+
+    def __init__(self, found: list[NumberLines], channels: dict[str, int], day: date) -> None:
+        self._numbers = {number.id: number for number in found}
+        self.channels = channels
+        """Channels of every enabled number, free or not."""
+        self._day = day
+
+    @property
+    def empty(self) -> bool:
+        return not any(number.usable for number in self._numbers.values())
+
+    def usable(self, number_ids: Collection[str]) -> list[NumberLines]:
+        """Those of these numbers that can carry one more call."""
+        found = (self._numbers.get(number_id) for number_id in number_ids)
+        return [number for number in found if number is not None and number.usable]
+
+    def choose(self, number_ids: Collection[str], phone: str) -> NumberLines | None:
+        """The number to call `phone` from."""
+        usable = self.usable(number_ids)
+        return min(usable, key=lambda n: (-nearness(n.phone, phone), n.called_today, -n.free, n.id), default=None)
+
+    async def lease(self, tx: Transaction, number: NumberLines, call_id: str, campaign_id: str, now: datetime) -> None:
+        """Give a call a line of its number, and count it for the day."""
+        line = (
+            select(lines.c.id)
+            .where(lines.c.number_id == number.id, lines.c.call_id.is_(None))
+            .order_by(lines.c.channel)
+            .limit(1)
+            .scalar_subquery()
+        )
+        await tx.execute(
+            update(lines).where(lines.c.id == line).values(call_id=call_id, campaign_id=campaign_id, leased_at=now)
+        )
+        await _count(tx, number.id, self._day, 1)
+        number.free -= 1
+        number.called_today += 1
+
+
+async def line_pool(tx: Transaction, *, now: datetime) -> LinePool:
+    """Read what is free now; lines that numbers keep for callers are not."""
+    free = {
+        row.number_id: row.n
+        for row in await tx.execute(
+            select(lines.c.number_id, func.count().label("n"))
+            .where(lines.c.call_id.is_(None))
+            .group_by(lines.c.number_id)
+        )
+    }
+    if not free:
+        return LinePool([], {}, day_of(now))
+    day = day_of(now)
+    used = number_days.c.calls.label("used")
+    rows = await tx.execute(
+        select(numbers, used)
+        .outerjoin(number_days, (number_days.c.number_id == numbers.c.id) & (number_days.c.day == day))
+        .where(numbers.c.enabled.is_(True))
+    )
+    found, channels = [], {}
+    for row in rows:
+        channels[row.id] = row.channels
+        left = free.get(row.id, 0) - _reserve(row)
+        if left > 0:
+            found.append(NumberLines(row.id, row.phone, row.channels, left, row.used or 0, row.daily_cap))
+    return LinePool(found, channels, day)
+
+
+def _reserve(row: Row[Any]) -> int:
+    """How many channels outbound calls leave free, for those who call us."""
+    return InboundPolicy.model_validate(row.inbound).reserve if row.inbound is not None else 0
+
+
+async def uncount(tx: Transaction, call: Row[Any]) -> None:
+    """A call that was granted a line and was never made does not count for the day of its number."""
+    await _count(tx, call.number_id, day_of(call.granted_at), -1)
+
+
+async def _count(tx: Transaction, number_id: str, day: date, by: int) -> None:
+    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
+    await tx.execute(
+        dialect.insert(number_days)
+        .values(number_id=number_id, day=day, calls=max(by, 0))
+        .on_conflict_do_update(index_elements=["number_id", "day"], set_={"calls": number_days.c.calls + by})
+    )
+
+
+async def all_capped(tx: Transaction, number_ids: Collection[str], *, now: datetime) -> bool:
+    """Whether every one of these numbers has made all its calls of today."""
+    rows = await tx.execute(
+        select(numbers.c.daily_cap, number_days.c.calls)
+        .outerjoin(number_days, (number_days.c.number_id == numbers.c.id) & (number_days.c.day == day_of(now)))
+        .where(numbers.c.id.in_(number_ids), numbers.c.enabled.is_(True))
+    )
+    found = rows.all()
+    return bool(found) and all(row.daily_cap is not None and (row.calls or 0) >= row.daily_cap for row in found)

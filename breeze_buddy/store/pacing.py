@@ -1,0 +1,68 @@
+"""The clocks that keep calls a second: one for the account, one for each campaign with a rate of its own.
+
+A turn is taken in the transaction that accepts a grant, right before the request to Twilio, by whichever worker
+does it; so the rates hold over all processes.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from breeze_buddy.domain.pacing import LONGEST_HOLD, AccountLimits, slot, spacing
+from breeze_buddy.store.database import Transaction
+from breeze_buddy.store.schema import campaigns, pacing_clocks
+
+ACCOUNT = "account"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """When a call may be placed. `taken`: the clocks have moved on, the moment is this call's.
+
+    `held`: due leads wait for a rate, so whoever places a call grants the next line afterwards.
+    """
+
+    at: datetime
+    taken: bool
+    held: bool
+
+
+async def account_clock(tx: Transaction, *, lock: bool = False) -> Row[Any]:
+    """The row of the account; made when there is none."""
+    query = select(pacing_clocks).where(pacing_clocks.c.key == ACCOUNT)
+    if lock:
+        query = query.with_for_update()
+    row = (await tx.execute(query)).first()
+    if row is None:
+        dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
+        first = {"key": ACCOUNT, "held": False, "virtual_time": 0.0}
+        await tx.execute(dialect.insert(pacing_clocks).values(first).on_conflict_do_nothing())
+        row = (await tx.execute(query)).one()
+    return row
+
+
+async def set_account_clock(tx: Transaction, **values: Any) -> None:
+    """Change columns of the account's row."""
+    await tx.execute(update(pacing_clocks).where(pacing_clocks.c.key == ACCOUNT).values(**values))
+
+
+async def take_turn(tx: Transaction, campaign_id: str, limits: AccountLimits, *, now: datetime) -> Turn:
+    """The next moment that the account's rate and the campaign's allow; taken when it is near enough."""
+    account = await account_clock(tx, lock=True)
+    own = (
+        await tx.execute(
+            select(campaigns.c.calls_per_second, campaigns.c.next_dial_at).where(campaigns.c.id == campaign_id)
+        )
+    ).one()
+    paced = own.calls_per_second is not None
+    at = slot(now, account.next_dial_at, own.next_dial_at if paced else None)
+    if at > now + LONGEST_HOLD:
+        return Turn(at, taken=False, held=account.held)
+    await set_account_clock(tx, next_dial_at=at + spacing(limits.calls_per_second))
+    if paced:
+        following = at + spacing(own.calls_per_second)
+        await tx.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(next_dial_at=following))
+    return Turn(at, taken=True, held=account.held)

@@ -28,6 +28,10 @@ with workflow.unsafe.imports_passed_through():
         transfer_workflow_id,
     )
     from breeze_buddy.workflows.options import BOUNDED, RECORDING, SHORT
+    from breeze_buddy.workflows.steps import step
+
+# Of a longer call the recording takes more than a moment to fetch, or might.
+_BRIEF_S = 300
 
 
 class CallFollower:
@@ -178,32 +182,34 @@ class CallFollower:
         return end
 
     async def _decide(self, event: CallEvent, *, wait_for_conversation: bool) -> AttemptEnd:
-        return await workflow.execute_activity_method(
+        end: AttemptEnd = await step(
             CallActivities.finish_attempt,
             args=[event, wait_for_conversation],
             summary="free the line and decide",
-            **SHORT,
+            otherwise=SHORT,
         )
+        return end
 
-    def _keep_recording(self, call_id: str, waits: Waits) -> None:
+    def _keep_recording(self, call_id: str, waits: Waits, duration_s: int | None) -> None:
         """Fetch a recording in the background; `_kept` says in the end whether we hold it."""
-        self._keeping.append(asyncio.create_task(self._fetch_recording(call_id, waits)))
+        brief = duration_s is not None and duration_s <= _BRIEF_S
+        self._keeping.append(asyncio.create_task(self._fetch_recording(call_id, waits, brief=brief)))
 
     async def _kept(self) -> list[bool]:
         """For each call of `_keep_recording`, in order, whether we hold its recording; waits for all."""
         return list(await asyncio.gather(*self._keeping))
 
-    async def _fetch_recording(self, call_id: str, waits: Waits) -> bool:
+    async def _fetch_recording(self, call_id: str, waits: Waits, *, brief: bool) -> bool:
         await self._wait(lambda: call_id in self._recorded, waits.recording_s, "for the recording")
+        store, event, summary = RecordingActivities.store_recording, CallEvent(call_id=call_id), "keep the recording"
         try:
-            held: int = await workflow.execute_activity_method(
-                RecordingActivities.store_recording,
-                CallEvent(call_id=call_id),
-                summary="keep the recording",
-                **RECORDING,
-            )
-        except ActivityError as error:
-            workflow.logger.error("the recording of call %s was given up: %s", call_id, error.cause)
+            held: int
+            if brief:
+                held = await step(store, args=[event], summary=summary, otherwise=RECORDING)
+            else:
+                held = await workflow.execute_activity_method(store, event, summary=summary, **RECORDING)
+        except FailureError as error:
+            workflow.logger.error("the recording of call %s was given up: %s", call_id, error.cause or error)
             return False
         return held > 0
 

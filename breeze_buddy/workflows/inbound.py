@@ -35,7 +35,7 @@ class InboundCallWorkflow(CallFollower):
         end = await self._settle(waits)
         self._show(end)
         if end.recording_expected:
-            self._keep_recording(self._event.call_id, waits)
+            self._keep_recording(self._event.call_id, waits, end.duration_s)
         kept = await self._kept()
         return InboundResult(
             call_id=start.call_id,

@@ -1,0 +1,37 @@
+"""Short steps that a workflow takes itself.
+
+A step of milliseconds is done within the workflow task (a local activity): three events and a round trip through the
+server less than an activity of its own. It is tried once. What does not go well that way, because a database or
+somebody else's server is away, becomes an activity that is tried for as long as its options say.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
+
+# Less than a workflow task may take, so that the server does not give the task to another worker meanwhile.
+_AT_ONCE = timedelta(seconds=5)
+
+
+async def step(method: Any, *, args: Sequence[Any], summary: str, otherwise: dict[str, Any]) -> Any:
+    """The result of an activity of ours that can be run twice: at once, or as an activity with the options `otherwise`.
+
+    Raises FailureError when it failed for good. (What fails at once comes without an ActivityError around it.)
+    """
+    try:
+        return await workflow.execute_local_activity_method(
+            method,
+            args=args,
+            start_to_close_timeout=_AT_ONCE,
+            schedule_to_close_timeout=_AT_ONCE,
+            retry_policy=RetryPolicy(maximum_attempts=1),
+            summary=summary,
+        )
+    except FailureError as error:
+        if is_cancelled_exception(error) or (isinstance(error, ApplicationError) and error.non_retryable):
+            raise
+    return await workflow.execute_activity_method(method, args=args, summary=summary, **otherwise)

@@ -7,7 +7,7 @@ from breeze_buddy.activities.dispatch import Dispatcher
 from breeze_buddy.activities.signals import Signals
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.messages import Standing
-from breeze_buddy.store import attempts, backlog, leads
+from breeze_buddy.store import attempts, backlog, expiry, leads
 from breeze_buddy.store.database import Database
 
 
@@ -21,10 +21,18 @@ class BacklogActivities:
 
     @activity.defn
     async def rejoin_backlog(self, lead_id: str) -> Standing:
-        """The cooldown is over: RETRY to BACKLOG, and a line at once if one is free."""
+        """The cooldown is over: RETRY to BACKLOG, and a line at once if one is free; the end, if its time is over."""
+        now = self._database.now()
         async with self._database.write() as tx:
-            await backlog.rejoin(tx, lead_id, now=self._database.now())
-        await self._dispatcher.dispatch()
+            status = await backlog.rejoin(tx, lead_id, now=now)
+            lead = await leads.get(tx, lead_id)
+            over = status is LeadStatus.BACKLOG and lead.expires_at is not None and lead.expires_at <= now
+            if over:
+                await attempts.withdraw(tx, lead_id, now=now, reason=expiry.OVER)
+        if over:
+            await tell_campaign(self._database, self._signals, lead.campaign_id)
+        else:
+            await self._dispatcher.dispatch()
         async with self._database.read() as tx:
             return await attempts.standing_of(tx, lead_id)
 

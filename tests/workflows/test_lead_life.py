@@ -64,7 +64,10 @@ async def test_a_campaign_started_at_night_dials_when_the_window_opens(rig: Rig)
     night = (rig.clock() + timedelta(days=1)).astimezone(UTC).replace(hour=2, minute=0, second=0, microsecond=0)
     await rig.skip_to(night)
     phone = rig.person()
-    await rig.campaign([phone], calling_window={"start": "09:00", "end": "21:00", "time_zone": "UTC"})
+    await rig.campaign(
+        [{"phone": phone, "time_zone": "UTC"}],  # type: ignore[list-item]
+        calling_window={"start": "09:00", "end": "21:00"},
+    )
     assert (await rig.lead(phone))["status"] == "BACKLOG"
     await rig.skip_to(night.replace(hour=8, minute=59))
     assert rig.calls_to(phone) == []

@@ -285,10 +285,11 @@ class TransferActivities:
         The ending is in the database before the customer is moved, so that the agent knows it.
         """
         async with self._database.write() as tx:
-            transfer = await transfers.get(tx, order.transfer_id)
             ending = await transfers.end(
                 tx, order.transfer_id, order.ending, returned=order.bring_back, now=self._database.now()
             )
+            # Read after that: a customer whose stream broke may have come into the conference a moment before.
+            transfer = await transfers.get(tx, order.transfer_id)
         bring_back = order.bring_back and ending is not TransferEnding.TALKED
         if bring_back and not transfer.moved:
             return Closed(ending, True)  # never left the agent, who looks how the transfer stands

@@ -14,9 +14,10 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response, status
 
 from breeze_buddy.activities.relay import deliver
 from breeze_buddy.activities.signals import Unreachable
+from breeze_buddy.activities.transfers import TransferRoom
 from breeze_buddy.api.context import AContext, Context
 from breeze_buddy.domain.call import Direction
-from breeze_buddy.store import callbacks, conversations
+from breeze_buddy.store import callbacks, conversations, transfers
 from breeze_buddy.store.callbacks import Delivery, Received
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.errors import Unavailable
@@ -150,8 +151,11 @@ async def go_on(context: AContext, signed: ASigned, call_id: str, lead_id: str =
     """Our side has closed the stream: hang up after a conversation that ended, and go on with one that did not."""
     async with context.database.read() as tx:
         standing = await conversations.standing(tx, call_id)
+        waits = await conversations.transfer_is_open(tx, call_id)
     if standing.reported or standing.ended:
         return _twiml(twiml.hang_up())
+    if waits and (text := await _music(context, call_id)):
+        return _twiml(text)
     if standing.streams >= _MOST_STREAMS:
         return await no_media(context, call_id, standing.direction, f"{standing.streams} streams broke")
     try:
@@ -163,6 +167,13 @@ async def go_on(context: AContext, signed: ASigned, call_id: str, lead_id: str =
         # Somebody is on the phone: a pod that comes back within seconds is worth the silence.
         return _twiml(twiml.wait(pause_s + 1, context.answers.url("continue", call_id=call_id, lead_id=lead_id)))
     return _connect(context, call_id, found.lead_id, found.stream_url, pause_s=pause_s)
+
+
+async def _music(context: Context, call_id: str) -> str | None:
+    """The stream of somebody who waits for a human broke: they wait on with music, which needs no media server."""
+    async with context.database.write() as tx:
+        transfer = await transfers.hold_instead(tx, call_id, now=context.database.now())
+    return TransferRoom(context.answers).customer(transfer) if transfer is not None else None
 
 
 def _connect(context: Context, call_id: str, lead_id: str | None, stream_url: str, *, pause_s: int = 0) -> Response:

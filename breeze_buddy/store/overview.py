@@ -30,6 +30,7 @@ class ConversationView(BaseModel):
     ending: Ending
     result: str | None
     answers: dict[str, str]
+    callback_at: datetime | None = Field(None, description="when the caller was promised a call")
 
 
 class CallView(BaseModel):
@@ -112,7 +113,9 @@ async def _view(tx: Transaction, row: Row[Any]) -> CallView:
             "counted": row.intended_at is not None and attempt_of(row, report).counts,
             "recording": _recording(found[-1]) if found else None,
             "transfers": await transfer_rows.of_call(tx, row.id),
-            "conversation": ConversationView(ending=report.ending, result=report.result, answers=report.answers)
+            "conversation": ConversationView(
+                ending=report.ending, result=report.result, answers=report.answers, callback_at=report.callback_at
+            )
             if report
             else None,
         }

@@ -156,6 +156,24 @@ async def mark(tx: Transaction, transfer_id: str, column: str, *, now: datetime)
     await tx.execute(update(transfers).where(transfers.c.id == transfer_id, field.is_(None)).values({field: now}))
 
 
+async def hold_instead(tx: Transaction, call_id: str, *, now: datetime) -> TransferCall | None:
+    """The call's open transfer, whose customer waits in its conference from now on; None without one.
+
+    None too while no workflow has taken it up: nobody would fetch the customer. Locks the call: a transfer that ends
+    at this moment either sees where the customer is, or is over here.
+    """
+    await locked_call(tx, call_id)
+    transfer_id = await tx.scalar(
+        select(transfers.c.id)
+        .where(transfers.c.call_id == call_id, transfers.c.ended_at.is_(None))
+        .where(transfers.c.status != TransferStatus.REQUESTED)
+    )
+    if transfer_id is None:
+        return None
+    await mark(tx, transfer_id, "customer_moved_at", now=now)
+    return await get(tx, transfer_id)
+
+
 async def begin(tx: Transaction, transfer_id: str) -> None:
     """A workflow has taken the transfer up."""
     await tx.execute(

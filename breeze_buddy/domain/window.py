@@ -47,7 +47,7 @@ def lead_zones(time_zone: str | None, phone: str) -> tuple[str, ...]:
         known = numbering.time_zones_for_number(phonenumbers.parse(phone))
     except phonenumbers.NumberParseException:
         return ()
-    return _distinct(tuple(name for name in known if name != numbering.UNKNOWN_TIMEZONE))
+    return distinct_zones(tuple(name for name in known if name != numbering.UNKNOWN_TIMEZONE))
 
 
 @lru_cache(maxsize=1024)
@@ -62,7 +62,7 @@ def zones_of(time_zone: str | None, phone: str) -> tuple[tzinfo, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+def distinct_zones(names: tuple[str, ...]) -> tuple[str, ...]:
     """The shortest name of each clock among these zones, judged by the days of the coming three years."""
     if len(names) < 2:
         return names

@@ -6,9 +6,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from phonenumbers import timezone as numbering
+from phonenumbers.tzdata import TIMEZONE_DATA
 from pydantic import ValidationError
 
-from breeze_buddy.domain.window import WEEKDAYS, CallingWindow
+from breeze_buddy.domain.window import WEEKDAYS, CallingWindow, distinct_zones, lead_zones, zone, zones_of_text
+from breeze_buddy.store.schema import leads
 
 ZONES = [
     "UTC",
@@ -170,8 +173,91 @@ def test_leads_in_different_zones_are_called_in_their_own_morning():
         ({"time_zone": "IST"}, "Asia/Kolkata"),
         ({"time_zone": "../etc/passwd"}, "IANA"),
         ({"start": "25:00"}, "hour"),
+        ({"holidays": ["2026-02-30"]}, "date"),
+        ({"holidays": [str(date(2026, 1, 1) + timedelta(days=n)) for n in range(367)]}, "366"),
     ],
 )
 def test_a_window_that_cannot_be_says_what_to_write(wrong, says):
     with pytest.raises(ValidationError, match=says):
         CallingWindow.model_validate(wrong)
+
+
+def test_nothing_starts_on_a_holiday_but_the_night_before_ends():
+    window = CallingWindow(start=time(22), end=time(2), holidays=(date(2026, 7, 25), date(2026, 7, 26)))
+    friday, monday = "2026-07-24", "2026-07-27"
+    assert window.is_open(utc(f"{friday}T23:00"))
+    assert window.is_open(utc("2026-07-25T01:59"))
+    assert window.next_open(utc("2026-07-25T02:00")) == utc(f"{monday}T22:00")
+
+
+def test_a_holiday_is_one_on_the_leads_own_calendar():
+    window = CallingWindow(start=time(9), end=time(21), holidays=(date(2026, 12, 25),))
+    morning_in_india = utc("2026-12-25T04:00")
+    assert not window.is_open(morning_in_india, (ZoneInfo("Asia/Kolkata"),))
+    assert window.is_open(utc("2026-12-25T04:00"), (ZoneInfo("America/Los_Angeles"),))  # Thursday evening
+
+
+def test_a_year_of_holidays_is_waited_out():
+    days = tuple(date(2026, 1, 1) + timedelta(days=ahead) for ahead in range(366))
+    window = CallingWindow(start=time(9), end=time(21), holidays=days)
+    assert window.next_open(utc("2026-01-01T00:00")) == utc("2027-01-02T09:00")
+
+
+RUSSIA = "+79161234567"
+TOLL_FREE = "+18005550123"
+
+
+@pytest.mark.parametrize(
+    ("given", "phone", "zones"),
+    [
+        (None, "+919812345678", ("Asia/Calcutta",)),
+        (None, "+12125550123", ("America/New_York",)),
+        (None, "+4930901820", ("Europe/Berlin",)),
+        ("Asia/Tokyo", "+12125550123", ("Asia/Tokyo",)),
+        (None, "+80012345678", ()),  # a number of the whole world
+        (None, "+17800", ()),
+    ],
+)
+def test_a_leads_zone_is_the_one_given_otherwise_that_of_its_number(given, phone, zones):
+    assert lead_zones(given, phone) == zones
+    assert [str(clock) for clock in zones_of_text("|".join(zones))] == list(zones)
+
+
+def test_a_mobile_number_of_a_wide_country_may_be_in_any_of_its_zones():
+    zones = lead_zones(None, RUSSIA)
+    assert {"Europe/Moscow", "Asia/Vladivostok"} <= set(zones)
+    assert zones == tuple(sorted(zones))
+    hours = {utc("2026-07-21T12:00").astimezone(ZoneInfo(name)).hour for name in zones}
+    assert len(hours) >= 9
+
+
+def test_zones_whose_clocks_always_agree_are_named_once():
+    clocks = [ZoneInfo(name) for name in lead_zones(None, TOLL_FREE)]
+    year = [utc("2027-01-01T12:00") + timedelta(days=ahead) for ahead in range(365)]
+    shown = [tuple(day.astimezone(clock).utcoffset() for day in year) for clock in clocks]
+    assert len(set(shown)) == len(shown)
+
+
+def test_the_zones_of_every_number_fit_into_their_column():
+    plans = {tuple(name for name in names if name != numbering.UNKNOWN_TIMEZONE) for names in TIMEZONE_DATA.values()}
+    assert max(len("|".join(distinct_zones(names))) for names in plans) <= leads.c.zones.type.length
+    for name in {name for names in plans for name in names}:
+        zone(name)
+
+
+def test_a_number_in_many_zones_is_called_only_while_all_their_clocks_agree():
+    window = CallingWindow(start=time(9), end=time(21), time_zone="Europe/Moscow")
+    zones = zones_of_text("|".join(lead_zones(None, RUSSIA)))
+    opens = window.next_open(utc("2026-07-20T22:00"), zones)
+    # Nine at its west end, seven in the evening at its east end.
+    assert opens == utc("2026-07-21T06:00")
+    assert window.is_open(utc("2026-07-21T08:59"), zones)
+    assert not window.is_open(utc("2026-07-21T09:00"), zones)
+
+
+def test_where_clocks_never_agree_the_windows_own_zone_decides():
+    window = CallingWindow(start=time(9), end=time(12), time_zone="Europe/Moscow")
+    zones = zones_of_text("|".join(lead_zones(None, RUSSIA)))
+    assert window.next_open(utc("2026-07-20T22:00"), zones) == utc("2026-07-21T06:00")
+    assert window.is_open(utc("2026-07-21T08:59"), zones)
+    assert not window.is_open(utc("2026-07-21T09:00"), zones)

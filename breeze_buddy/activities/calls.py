@@ -5,6 +5,7 @@ from temporalio import activity
 from breeze_buddy.activities.dispatch import Dispatcher
 from breeze_buddy.activities.signals import Signals
 from breeze_buddy.domain import messages
+from breeze_buddy.domain.campaign import CampaignStatus
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.messages import AttemptEnd, CallEvent
 from breeze_buddy.store import attempts, campaigns
@@ -35,7 +36,16 @@ class CallActivities:
         await self._dispatcher.dispatch()
         if end.status is LeadStatus.FINISHED:
             await tell_campaign(self._database, self._signals, campaign_id)
+        if end.suspect:
+            await self._tell_if_paused(campaign_id)
         return end
+
+    async def _tell_if_paused(self, campaign_id: str) -> None:
+        """A campaign that was paused by itself says so where people look at it in Temporal."""
+        async with self._database.read() as tx:
+            campaign = await campaigns.get(tx, campaign_id)
+        if campaign.status is CampaignStatus.PAUSED and campaign.workflow_id is not None:
+            await self._signals.to_workflow(campaign.workflow_id, messages.PROGRESSED)
 
 
 async def tell_campaign(database: Database, signals: Signals, campaign_id: str) -> None:

@@ -10,19 +10,25 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from breeze_buddy.activities.calls import tell_campaign
+from breeze_buddy.activities.cloning import clone
 from breeze_buddy.activities.dispatch import Dispatcher
 from breeze_buddy.activities.enrolment import enrol
+from breeze_buddy.activities.expiry import expire
 from breeze_buddy.activities.signals import Signals
 from breeze_buddy.domain import messages
-from breeze_buddy.domain.campaign import Campaign, CampaignProgress, CampaignStatus, Pacing
+from breeze_buddy.domain.campaign import Campaign, CampaignProgress, CampaignStatus, CloneRequest, Pacing
 from breeze_buddy.domain.errors import DomainError, IllegalTransition
 from breeze_buddy.domain.lead import LeadStatus
-from breeze_buddy.domain.messages import CampaignStart, CancelRequest, Enrolled, PrimeResult
+from breeze_buddy.domain.messages import CampaignStart, CancelRequest, Enrolled, PrimeResult, Start
+from breeze_buddy.domain.window import zone
 from breeze_buddy.store import backlog, campaigns, cancelling, grants, leads
 from breeze_buddy.store.database import Database
 from breeze_buddy.store.errors import StoreError
 
 INVALID_DEFINITION = "InvalidDefinition"
+
+# The hourly sweep takes what is more.
+_EXPIRED_AT_ONCE = 1000
 
 
 def _reason(problem: ErrorDetails) -> str:
@@ -72,13 +78,21 @@ class CampaignActivities:
         """
         info = activity.info()
         workflow_id = str(info.workflow_id)
+        waits = False
         now = self._database.now()
         on_do_not_call_list = 0
         try:
             start = CampaignStart.model_validate(given)
+            campaign_id = start.campaign_id
+            if start.clone_of is not None:
+                campaign_id = await self._fresh_copy(start.clone_of, workflow_id)
             async with self._database.write() as tx:
-                campaign_id = start.campaign_id
                 definition = start.definition()
+                if definition is not None and definition.recurrence is not None:
+                    raise DomainError(
+                        "recurrence: create a campaign that recurs over the API, or leave it out and give this "
+                        "definition to a Temporal Schedule of your own"
+                    )
                 if definition is not None:
                     # A second run of this activity finds what the first one wrote.
                     request_id = definition.request_id or f"{workflow_id}/{info.workflow_run_id}"
@@ -100,9 +114,9 @@ class CampaignActivities:
                     campaign_id = made.campaign.id
                 campaign = await campaigns.get(tx, str(campaign_id))
             await self._take_over(campaign, workflow_id)
-            async with self._database.write() as tx:
-                if campaign.status is CampaignStatus.CREATED:
-                    campaign = await campaigns.set_status(tx, campaign.id, CampaignStatus.RUNNING, now=now)
+            if campaign.recurrence is not None and campaign.status is not CampaignStatus.CANCELLED:
+                raise DomainError(f"campaign {campaign.id} recurs: its schedule runs a copy of it at each of its times")
+            waits = (await self._begin(campaign.id, without_time=True)).waits
         except (DomainError, StoreError) as error:
             raise ApplicationError(str(error), type=INVALID_DEFINITION, non_retryable=True) from None
         except ValidationError as error:
@@ -113,8 +127,37 @@ class CampaignActivities:
             campaign_id=campaign.id,
             name=campaign.name,
             template_name=campaign.template_name,
+            waits=waits,
             on_do_not_call_list=on_do_not_call_list,
         )
+
+    async def _fresh_copy(self, source_id: str, workflow_id: str) -> str:
+        """A copy of a campaign that recurs, with all its leads; the same one for the same workflow."""
+        now = self._database.now()
+        async with self._database.read() as tx:
+            source = await campaigns.get(tx, source_id)
+        if source.status is CampaignStatus.CANCELLED:
+            raise DomainError(f"campaign {source_id} was cancelled: nothing is copied of it any more")
+        local = now.astimezone(zone(source.recurrence.time_zone)) if source.recurrence else now
+        wanted = CloneRequest(
+            name=f"{source.name[:180]} {local:%Y-%m-%d %H:%M}", leads="all", request_id=f"run {workflow_id}"[:128]
+        )
+        return (await clone(self._database, source_id, wanted, workflow_id=workflow_id)).id
+
+    @activity.defn
+    async def begin_campaign(self, campaign_id: str) -> Start:
+        """Set a campaign running if it is to start by itself and its time has come; says how it stands."""
+        return await self._begin(campaign_id, without_time=False)
+
+    async def _begin(self, campaign_id: str, *, without_time: bool) -> Start:
+        now = self._database.now()
+        async with self._database.write() as tx:
+            campaign = await campaigns.get(tx, campaign_id, lock=True)
+            has_come = without_time if campaign.start_at is None else campaign.start_at <= now
+            if campaign.status is CampaignStatus.CREATED and has_come:
+                campaign = await campaigns.set_status(tx, campaign_id, CampaignStatus.RUNNING, now=now)
+            progress = await campaigns.progress(tx, campaign_id, now=now)
+        return Start(progress=progress, waits=campaign.status is CampaignStatus.CREATED, start_at=campaign.start_at)
 
     async def _take_over(self, campaign: Campaign, workflow_id: str) -> None:
         """Signals of the campaign go to this workflow. Raises DomainError while another one runs it."""
@@ -130,7 +173,8 @@ class CampaignActivities:
         """Give free lines to due leads, and say how the campaign stands."""
         # One time for both: a lead that becomes due between granting and reading is then still to come.
         before = self._database.now()
-        granted = await self._dispatcher.dispatch(campaign_id)
+        await expire(self._database, self._signals, campaign_id, at_most=_EXPIRED_AT_ONCE)
+        granted = await self._dispatcher.dispatch()
         now = self._database.now()
         async with self._database.read() as tx:
             campaign = await campaigns.get(tx, campaign_id)

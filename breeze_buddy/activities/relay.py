@@ -1,9 +1,9 @@
 """The relay: sends again what a process committed and could not deliver before it stopped.
 
 It looks at partial indexes that are empty in health: grants not accepted, inbound calls not followed, callbacks
-not delivered, transfers not taken up, leads asked to cancel. Once a minute it also looks for what nobody would
-wake: leads that lost their workflow, campaigns whose end was not heard, due leads beside free lines. What it
-sends twice is recognised by its receiver.
+not delivered, transfers not taken up, leads asked to cancel. Once a minute it also looks for what the database says
+should have happened: campaigns whose start or end was not heard, due leads beside free lines. What it sends twice is
+recognised by its receiver. It never asks Temporal what runs: that is the hourly sweep's (activities/sweep.py).
 """
 
 import asyncio
@@ -15,11 +15,12 @@ from breeze_buddy.activities.campaigns import tell_cancelled
 from breeze_buddy.activities.dispatch import Dispatcher
 from breeze_buddy.activities.signals import Signals, Unreachable
 from breeze_buddy.domain.campaign import Campaign, CampaignStatus
-from breeze_buddy.domain.messages import CANCEL, LEADS_FINISHED, TRANSFER_REQUESTED
-from breeze_buddy.store import backlog, callbacks, campaigns, cancelling, inbound, transfers
-from breeze_buddy.store.backlog import Granted
+from breeze_buddy.domain.messages import CANCEL, LEADS_FINISHED, TRANSFER_REQUESTED, CancelRequest
+from breeze_buddy.store import callbacks, campaigns, cancelling, inbound, transfers
+from breeze_buddy.store import grants as grant_rows
 from breeze_buddy.store.callbacks import Delivery
 from breeze_buddy.store.database import Database
+from breeze_buddy.store.grants import Granted
 
 logger = logging.getLogger(__name__)
 
@@ -28,9 +29,8 @@ _PATIENCE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(minutes=5)
 _CANCEL_PATIENCE = timedelta(seconds=30)
 
-_SWEEP_EVERY_S = 60.0
-_OVERDUE = timedelta(minutes=5)
-_LONG_CALL = timedelta(minutes=30)
+_NUDGE_EVERY_S = 60.0
+_OVERDUE = timedelta(minutes=1)
 
 
 async def deliver(database: Database, signals: Signals, delivery: Delivery) -> None:
@@ -53,14 +53,14 @@ class Relay:
     async def run(self) -> None:
         """Until cancelled. A pass that fails is logged and made again."""
         loop = asyncio.get_running_loop()
-        next_sweep_s = loop.time() + _SWEEP_EVERY_S
+        next_nudge_s = loop.time() + _NUDGE_EVERY_S
         while True:
             await asyncio.sleep(_EVERY_S)
             try:
                 sent = await self.pass_once()
-                if loop.time() >= next_sweep_s:
-                    next_sweep_s = loop.time() + _SWEEP_EVERY_S
-                    sent += await self.sweep()
+                if loop.time() >= next_nudge_s:
+                    next_nudge_s = loop.time() + _NUDGE_EVERY_S
+                    sent += await self.nudge()
             except Exception:  # the top of this task: it outlives a database that is away
                 logger.exception("the relay failed and tries again")
             else:
@@ -71,7 +71,7 @@ class Relay:
         """Deliver what is due; returns how much got through."""
         now = self._database.now()
         async with self._database.read() as tx:
-            grants = await backlog.unaccepted_grants(tx, older_than=now - _PATIENCE)
+            grants = await grant_rows.unaccepted_grants(tx, older_than=now - _PATIENCE)
             unfollowed = await inbound.unfollowed(tx, older_than=now - _PATIENCE)
             waiting = await callbacks.undelivered(tx, older_than=now - _PATIENCE)
             unheard = await transfers.waiting_for_a_workflow(tx, older_than=now - _PATIENCE)
@@ -92,25 +92,28 @@ class Relay:
             sent += await self._try(telling)
         return sent
 
-    async def sweep(self) -> int:
-        """Wake what nobody else would; returns how much there was. Nothing in a healthy run."""
-        now = self._database.now()
+    async def nudge(self) -> int:
+        """Wake campaigns that should have moved, and use lines that are free; returns how much there was. Nothing in a
+        healthy run."""
         async with self._database.read() as tx:
-            stuck = await backlog.grants_of_stuck_leads(tx, overdue_since=now - _OVERDUE, on_since=now - _LONG_CALL)
-            unattended = await campaigns.unattended(tx)
-        await self._dispatcher.send(self._due_again(stuck, now))
+            unattended = await campaigns.unattended(tx, overdue_since=self._database.now() - _OVERDUE)
         for campaign in unattended:
             await self._try(self._wake(campaign))
         return len(unattended) + await self._dispatcher.dispatch()
 
     async def _wake(self, campaign: Campaign) -> None:
-        cancelled = campaign.status is CampaignStatus.CANCELLED
+        # Whether live calls are hung up was written to the leads when the campaign was cancelled.
+        signal, payload = {
+            CampaignStatus.CREATED: (None, None),
+            CampaignStatus.CANCELLED: (CANCEL, CancelRequest(hang_up=False)),
+        }.get(campaign.status, (LEADS_FINISHED, None))
         await self._signals.start_campaign(
             campaign.id,
             campaign.workflow_id or "",
             name=campaign.name,
             template_name=campaign.template_name,
-            signal=CANCEL if cancelled else LEADS_FINISHED,
+            signal=signal,
+            payload=payload,
         )
 
     async def _try(self, sending: Awaitable[object]) -> int:

@@ -1,17 +1,28 @@
-"""Campaigns over REST: create, start, pause, resume, cancel, pacing, progress, leads."""
+"""Campaigns over REST: create, start, pause, resume, cancel, change, progress, leads."""
 
+import logging
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, status
 from pydantic import BaseModel
 
 from breeze_buddy.activities.enrolment import enrol
+from breeze_buddy.activities.signals import Unreachable
 from breeze_buddy.api.context import AContext, Context
 from breeze_buddy.domain import messages
-from breeze_buddy.domain.campaign import Campaign, CampaignDefinition, CampaignProgress, CampaignStatus, Pacing
+from breeze_buddy.domain.campaign import (
+    Campaign,
+    CampaignChanges,
+    CampaignDefinition,
+    CampaignProgress,
+    CampaignStatus,
+    check_campaign_transition,
+)
 from breeze_buddy.domain.lead import Lead, LeadStatus
 from breeze_buddy.domain.messages import CancelRequest
-from breeze_buddy.store import campaigns, leads
+from breeze_buddy.store import campaigns, cancelling, leads
+
+logger = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/campaigns", tags=["campaigns"])
 
@@ -46,11 +57,13 @@ class LeadPage(BaseModel):
 
 @router.post("", status_code=status.HTTP_201_CREATED)
 async def create(context: AContext, definition: CampaignDefinition) -> CreatedCampaign:
-    """Create a campaign with its leads; it dials once it is started. The same request_id gives the same campaign."""
+    """Create a campaign with its leads. It dials once it is started: by hand, at `start_at`, or, with `recurrence`, as
+    a fresh copy at each of its times. The same request_id gives the same campaign."""
     async with context.database.write() as tx:
         made = await enrol(
             tx, definition, default_number=context.settings.twilio_phone_number, now=context.database.now()
         )
+    await arrange_start(context, made.campaign)
     return CreatedCampaign(
         campaign=made.campaign,
         accepted=made.accepted,
@@ -59,15 +72,30 @@ async def create(context: AContext, definition: CampaignDefinition) -> CreatedCa
     )
 
 
+async def arrange_start(context: Context, campaign: Campaign) -> None:
+    """Have a new campaign start by itself if it is to. Without Temporal the relay or the sweep makes up for it."""
+    if campaign.status is not CampaignStatus.CREATED:
+        return
+    try:
+        if campaign.recurrence is not None:
+            await context.schedules.ensure(campaign)
+        elif campaign.start_at is not None:
+            await wake(context, campaign, signal=None)
+    except Unreachable as error:
+        logger.error("%s; it is tried again", error, extra={"campaign_id": campaign.id})
+
+
 @router.get("")
 async def list_all(
     context: AContext,
     status: CampaignStatus | None = None,
+    recurring: Annotated[bool | None, Query(description="only campaigns that recur, or only others")] = None,
+    cloned_from: Annotated[str | None, Query(description="only copies of this campaign")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> list[Campaign]:
     """The newest campaigns first."""
     async with context.database.read() as tx:
-        return await campaigns.listed(tx, status=status, limit=limit)
+        return await campaigns.listed(tx, status=status, recurring=recurring, cloned_from=cloned_from, limit=limit)
 
 
 @router.get("/{campaign_id}")
@@ -78,24 +106,56 @@ async def read(context: AContext, campaign_id: str) -> Campaign:
 
 
 @router.patch("/{campaign_id}")
-async def change_pacing(context: AContext, campaign_id: str, pacing: Pacing) -> Campaign:
-    """Change the fields of the pacing that the body names; others stay."""
+async def change(context: AContext, campaign_id: str, changes: CampaignChanges) -> Campaign:
+    """Change what the body names: pacing and circuit breaker at any time, `start_at` and `recurrence` before the
+    start. What it does not name stays."""
+    named = changes.model_fields_set
+    other_times = bool(named & {"start_at", "recurrence"})
     async with context.database.write() as tx:
-        campaign = await campaigns.set_pacing(tx, campaign_id, pacing.model_dump(exclude_unset=True))
-    await context.dispatcher.dispatch(campaign_id)
+        campaign = await campaigns.set_pacing(tx, campaign_id, changes.pacing)
+        if "circuit_breaker" in named:
+            campaign = await campaigns.set_circuit_breaker(tx, campaign_id, changes.circuit_breaker)
+        if other_times:
+            start_at = changes.start_at if "start_at" in named else campaign.start_at
+            recurrence = changes.recurrence if "recurrence" in named else campaign.recurrence
+            campaign = await campaigns.set_times(tx, campaign_id, start_at=start_at, recurrence=recurrence)
+    if other_times and campaign.recurrence is not None:
+        await context.schedules.ensure(campaign)
+    elif other_times and campaign.start_at is not None:
+        await wake(context, campaign, signal=messages.RESCHEDULED)
+    elif other_times and campaign.workflow_id is not None:
+        await context.signals.to_workflow(campaign.workflow_id, messages.RESCHEDULED)
+    if changes.pacing:
+        await context.dispatcher.dispatch()
     return campaign
 
 
 @router.post("/{campaign_id}/start")
 async def start(context: AContext, campaign_id: str) -> Campaign:
-    """Start dialling. Starting a running campaign changes nothing."""
-    return await _run(context, campaign_id)
+    """Start dialling, also before `start_at`. Starting a running campaign changes nothing; of one that recurs a copy
+    is run now, unless the last one still runs."""
+    async with context.database.read() as tx:
+        campaign = await campaigns.get(tx, campaign_id)
+    if campaign.recurrence is None:
+        return await _run(context, campaign_id)
+    if campaign.status is CampaignStatus.CANCELLED:
+        check_campaign_transition(campaign.status, CampaignStatus.RUNNING)
+    await context.schedules.ensure(campaign)
+    await context.schedules.run_now(campaign)
+    return campaign
 
 
 @router.post("/{campaign_id}/resume")
 async def resume(context: AContext, campaign_id: str) -> Campaign:
-    """Dial again after a pause."""
-    return await _run(context, campaign_id)
+    """Dial again after a pause; of a campaign that recurs, the times to come count again."""
+    async with context.database.read() as tx:
+        campaign = await campaigns.get(tx, campaign_id)
+    if campaign.recurrence is None:
+        return await _run(context, campaign_id)
+    async with context.database.write() as tx:
+        campaign = await campaigns.set_status(tx, campaign_id, CampaignStatus.CREATED, now=context.database.now())
+    await context.schedules.ensure(campaign)
+    return campaign
 
 
 async def _run(context: Context, campaign_id: str) -> Campaign:
@@ -107,12 +167,14 @@ async def _run(context: Context, campaign_id: str) -> Campaign:
 
 @router.post("/{campaign_id}/pause")
 async def pause(context: AContext, campaign_id: str) -> Campaign:
-    """No new dials; live calls go on."""
+    """No new dials; live calls go on. Of a campaign that recurs: no new copies; one that runs goes on."""
     async with context.database.write() as tx:
         campaign = await campaigns.set_status(
             tx, campaign_id, CampaignStatus.PAUSED, now=context.database.now(), reason="paused by request"
         )
-    if campaign.workflow_id is not None:
+    if campaign.recurrence is not None:
+        await context.schedules.ensure(campaign)
+    elif campaign.workflow_id is not None:
         await context.signals.to_workflow(campaign.workflow_id, messages.PAUSE)
     return campaign
 
@@ -121,13 +183,20 @@ async def pause(context: AContext, campaign_id: str) -> Campaign:
 async def cancel(
     context: AContext, campaign_id: str, request: Annotated[CancelRequest | None, Body()] = None
 ) -> Campaign:
-    """End the campaign: waiting leads finish as CANCELLED; live calls are hung up unless hang_up is false."""
+    """End the campaign: waiting leads finish as CANCELLED; live calls are hung up unless hang_up is false. Of a
+    campaign that recurs the schedule is deleted; a copy that runs goes on, and has its own cancel."""
     wanted = request or CancelRequest()
     async with context.database.write() as tx:
         campaign = await campaigns.set_status(
             tx, campaign_id, CampaignStatus.CANCELLED, now=context.database.now(), reason=wanted.reason
         )
-    await wake(context, campaign, signal=messages.CANCEL, payload=wanted)
+    # In a transaction of its own: whoever moves a lead takes the lead's row before the campaign's.
+    async with context.database.write() as tx:
+        await cancelling.cancel_campaign_leads(tx, campaign_id, hang_up=wanted.hang_up, now=context.database.now())
+    if campaign.recurrence is not None:
+        await context.schedules.delete(campaign_id)
+    else:
+        await wake(context, campaign, signal=messages.CANCEL, payload=wanted)
     return campaign
 
 

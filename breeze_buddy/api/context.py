@@ -10,6 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from breeze_buddy.activities.answer import Answers
 from breeze_buddy.activities.dispatch import Dispatcher
 from breeze_buddy.activities.recording_store import RecordingStore
+from breeze_buddy.activities.schedules import CampaignSchedules
 from breeze_buddy.activities.signals import Signals
 from breeze_buddy.api.router import StreamRouter
 from breeze_buddy.settings import Settings
@@ -24,6 +25,7 @@ class Context:
     settings: Settings
     database: Database
     signals: Signals
+    schedules: CampaignSchedules
     dispatcher: Dispatcher
     answers: Answers
     router: StreamRouter

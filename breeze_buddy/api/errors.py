@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from breeze_buddy.activities.enrolment import NoNumbers
+from breeze_buddy.activities.enrolment import NoNumbers, StartInThePast
 from breeze_buddy.activities.signals import Unreachable
 from breeze_buddy.domain.errors import DomainError, IllegalTransition, MissingVariables
 from breeze_buddy.store.errors import Conflict, NotFound, Unavailable
@@ -27,7 +27,11 @@ from breeze_buddy.telephony.errors import TelephonyError
 logger = logging.getLogger(__name__)
 
 # The field of the body that a broken rule is about.
-_FIELDS: Mapping[type[DomainError], str] = {MissingVariables: "variables", NoNumbers: "numbers"}
+_FIELDS: Mapping[type[DomainError], str] = {
+    MissingVariables: "variables",
+    NoNumbers: "numbers",
+    StartInThePast: "start_at",
+}
 
 
 class RecordingDeleted(Exception):

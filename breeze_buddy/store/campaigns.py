@@ -1,10 +1,11 @@
 """Campaigns: rows, their numbers, their state, their progress."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from pydantic import BaseModel
 from sqlalchemy import Row, Select, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
@@ -15,12 +16,17 @@ from breeze_buddy.domain.campaign import (
     CampaignStatus,
     Pacing,
     check_campaign_transition,
+    check_recurring_transition,
 )
+from breeze_buddy.domain.circuit_breaker import CircuitBreaker
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.messages import campaign_workflow_id
+from breeze_buddy.domain.recurrence import Recurrence
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.errors import Conflict, NotFound
 from breeze_buddy.store.schema import campaign_numbers, campaigns, leads, lines, numbers, templates
+
+_CLOSED = CircuitBreaker()
 
 
 def _rows() -> Select[Any]:
@@ -28,13 +34,24 @@ def _rows() -> Select[Any]:
 
 
 async def _campaign(tx: Transaction, row: Row[Any]) -> Campaign:
-    phones = await tx.scalars(
-        select(numbers.c.phone)
-        .join(campaign_numbers)
-        .where(campaign_numbers.c.campaign_id == row.id)
+    (campaign,) = await _campaigns(tx, [row])
+    return campaign
+
+
+async def _campaigns(tx: Transaction, rows: Sequence[Row[Any]]) -> list[Campaign]:
+    """Campaigns with their numbers, in two queries however many they are."""
+    if not rows:
+        return []
+    phones: dict[str, list[str]] = {row.id: [] for row in rows}
+    used = await tx.execute(
+        select(campaign_numbers.c.campaign_id, numbers.c.phone)
+        .join(numbers)
+        .where(campaign_numbers.c.campaign_id.in_(list(phones)))
         .order_by(numbers.c.phone)
     )
-    return Campaign.model_validate({**row._asdict(), "numbers": tuple(phones)})
+    for campaign_id, phone in used:
+        phones[campaign_id].append(phone)
+    return [Campaign.model_validate({**row._asdict(), "numbers": tuple(phones[row.id])}) for row in rows]
 
 
 async def create(
@@ -49,6 +66,10 @@ async def create(
     workflow_id: str | None = None,
     standing: bool = False,
     pool: str | None = None,
+    start_at: datetime | None = None,
+    recurrence: Recurrence | None = None,
+    circuit_breaker: CircuitBreaker | None = _CLOSED,
+    cloned_from: str | None = None,
 ) -> Campaign:
     """A campaign that has not been started, or a standing one, which always runs.
 
@@ -64,10 +85,16 @@ async def create(
         "workflow_id": workflow_id or campaign_workflow_id(campaign_id),
         "request_id": request_id,
         "pool": pool,
+        "status_reason": _when(start_at, recurrence),
+        "start_at": start_at,
+        "recurrence": _json(recurrence),
+        "circuit_breaker": _json(circuit_breaker),
+        "cloned_from": cloned_from,
         "open_leads": 0,
         "total_leads": 0,
         "created_at": now,
         "started_at": now if standing else None,
+        "resumed_at": now if standing else None,
         **_pacing(pacing),
     }
     try:
@@ -81,6 +108,17 @@ async def create(
             [{"campaign_id": campaign_id, "number_id": number_id} for number_id in dict.fromkeys(number_ids)],
         )
     return await get(tx, campaign_id)
+
+
+def _json(value: BaseModel | None) -> Any:
+    return value.model_dump(mode="json") if value is not None else None
+
+
+def _when(start_at: datetime | None, recurrence: Recurrence | None) -> str | None:
+    """Why a campaign that was not started waits."""
+    if recurrence is not None:
+        return f"recurs: {recurrence}"
+    return f"starts at {start_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if start_at is not None else None
 
 
 def _pacing(pacing: Pacing) -> dict[str, Any]:
@@ -108,12 +146,23 @@ async def standing_of(tx: Transaction, template_id: str) -> Campaign | None:
     return await _campaign(tx, row) if row is not None else None
 
 
-async def listed(tx: Transaction, *, status: CampaignStatus | None = None, limit: int = 100) -> list[Campaign]:
+async def listed(
+    tx: Transaction,
+    *,
+    status: CampaignStatus | None = None,
+    recurring: bool | None = None,
+    cloned_from: str | None = None,
+    limit: int = 100,
+) -> list[Campaign]:
     """The newest first."""
     query = _rows().order_by(campaigns.c.created_at.desc(), campaigns.c.id).limit(limit)
     if status is not None:
         query = query.where(campaigns.c.status == status)
-    return [await _campaign(tx, row) for row in (await tx.execute(query)).all()]
+    if recurring is not None:
+        query = query.where(campaigns.c.recurrence.is_not(None) if recurring else campaigns.c.recurrence.is_(None))
+    if cloned_from is not None:
+        query = query.where(campaigns.c.cloned_from == cloned_from)
+    return await _campaigns(tx, (await tx.execute(query)).all())
 
 
 async def use_all_numbers(tx: Transaction, campaign: Campaign) -> Campaign:
@@ -146,14 +195,47 @@ async def set_status(
     campaign = await get(tx, campaign_id, lock=True)
     if campaign.status is wanted:
         return campaign
-    check_campaign_transition(campaign.status, wanted)
+    if campaign.recurrence is not None:
+        check_recurring_transition(campaign.status, wanted)
+        reason = reason or _when(campaign.start_at, campaign.recurrence)
+    else:
+        check_campaign_transition(campaign.status, wanted)
     values: dict[str, Any] = {"status": wanted, "status_reason": reason}
     if wanted is CampaignStatus.RUNNING:
-        values |= {"started_at": campaign.started_at or now, "ended_at": None}
+        values |= {"started_at": campaign.started_at or now, "resumed_at": now, "ended_at": None}
     if wanted in (CampaignStatus.COMPLETED, CampaignStatus.CANCELLED):
         values["ended_at"] = now
     await tx.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(**values))
     return await get(tx, campaign_id)
+
+
+async def set_times(
+    tx: Transaction, campaign_id: str, *, start_at: datetime | None, recurrence: Recurrence | None
+) -> Campaign:
+    """When a campaign starts by itself. Raises NotFound, and Conflict once it has started."""
+    campaign = await get(tx, campaign_id, lock=True)
+    waits = campaign.status is CampaignStatus.CREATED
+    if not waits and not (campaign.recurrence is not None and campaign.status is CampaignStatus.PAUSED):
+        raise Conflict(f"the campaign is {campaign.status}: only one that has not started can start by itself")
+    if (recurrence is None) != (campaign.recurrence is None):
+        raise Conflict("whether a campaign recurs is settled when it is created: clone it, or create another one")
+    values: dict[str, Any] = {"start_at": start_at, "recurrence": _json(recurrence)}
+    if waits:
+        values["status_reason"] = _when(start_at, recurrence)
+    await tx.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(**values))
+    return await get(tx, campaign_id)
+
+
+async def set_circuit_breaker(tx: Transaction, campaign_id: str, breaker: CircuitBreaker | None) -> Campaign:
+    """Raises NotFound."""
+    await get(tx, campaign_id, lock=True)
+    await tx.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(circuit_breaker=_json(breaker)))
+    return await get(tx, campaign_id)
+
+
+async def note(tx: Transaction, campaign_id: str, reason: str) -> None:
+    """A sentence about its state, for people."""
+    await tx.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(status_reason=reason))
 
 
 async def progress(tx: Transaction, campaign_id: str, *, now: datetime) -> CampaignProgress:
@@ -182,28 +264,27 @@ async def progress(tx: Transaction, campaign_id: str, *, now: datetime) -> Campa
     )
 
 
-async def next_due_at(tx: Transaction, campaign_id: str, *, now: datetime) -> datetime | None:
-    """When the first lead of the backlog that is not due yet will be."""
-    due: datetime | None = await tx.scalar(
-        select(func.min(leads.c.due_at)).where(
-            leads.c.campaign_id == campaign_id, leads.c.status == LeadStatus.BACKLOG, leads.c.due_at > now
-        )
-    )
-    return due
-
-
 async def total_leads(tx: Transaction, campaign_id: str) -> int:
     """How many leads were ever added."""
     return int(await tx.scalar(select(campaigns.c.total_leads).where(campaigns.c.id == campaign_id)) or 0)
 
 
-async def unattended(tx: Transaction, *, limit: int = 50) -> list[Campaign]:
-    """Campaigns whose state asks for their workflow: running without an open lead, or cancelled with some."""
+async def unattended(tx: Transaction, *, overdue_since: datetime, limit: int = 50) -> list[Campaign]:
+    """Campaigns whose state asks for their workflow: running without an open lead, cancelled with some, or not
+    started although their time had come at `overdue_since`."""
     over = (campaigns.c.status == CampaignStatus.RUNNING) & (campaigns.c.open_leads == 0)
     over &= campaigns.c.standing.is_(False) & (campaigns.c.total_leads > 0)
     cancelled = (campaigns.c.status == CampaignStatus.CANCELLED) & (campaigns.c.open_leads > 0)
-    rows = await tx.execute(_rows().where(over | cancelled).limit(limit))
-    return [await _campaign(tx, row) for row in rows.all()]
+    late = (campaigns.c.status == CampaignStatus.CREATED) & (campaigns.c.start_at < overdue_since)
+    late &= campaigns.c.recurrence.is_(None)
+    rows = await tx.execute(_rows().where(over | cancelled | late).limit(limit))
+    return await _campaigns(tx, rows.all())
+
+
+async def recurring(tx: Transaction) -> list[Campaign]:
+    """All campaigns that recur, or did before they were cancelled."""
+    rows = await tx.execute(_rows().where(campaigns.c.recurrence.is_not(None)).order_by(campaigns.c.id))
+    return await _campaigns(tx, rows.all())
 
 
 async def take_over(tx: Transaction, campaign_id: str, workflow_id: str) -> None:

@@ -1,9 +1,10 @@
 """Facts of calls, between their columns and the domain's `CallFacts`."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, Select, select, update
 
 from breeze_buddy.domain.call import AnsweredBy, CallFacts, CallStatus, Direction, FailureClass, Progress
 from breeze_buddy.domain.conversation import ConversationReport, Ending
@@ -78,16 +79,27 @@ async def report_of(tx: Transaction, call_id: str) -> ConversationReport | None:
 
 async def attempts_of(tx: Transaction, lead_id: str) -> list[Attempt]:
     """The facts of all attempts of a lead that were meant to be dialled, the oldest first."""
-    rows = await tx.execute(
+    dialled = _attempts().where(calls.c.lead_id == lead_id).order_by(calls.c.granted_at, calls.c.id)
+    return [_attempt(row) for row in await tx.execute(dialled)]
+
+
+async def last_attempts(tx: Transaction, campaign_id: str, *, settled_after: datetime, limit: int) -> list[Attempt]:
+    """The facts of the attempts of a campaign that were meant to be dialled and are settled, the newest first."""
+    settled = (calls.c.campaign_id == campaign_id) & (calls.c.settled_at > settled_after)
+    newest = _attempts().where(settled).order_by(calls.c.settled_at.desc(), calls.c.id).limit(limit)
+    return [_attempt(row) for row in await tx.execute(newest)]
+
+
+def _attempts() -> Select[Any]:
+    return (
         select(calls, conversations.c.report, conversations.c.state.is_not(None).label("conversed"))
         .join(conversations, conversations.c.call_id == calls.c.id, isouter=True)
-        .where(calls.c.lead_id == lead_id, calls.c.intended_at.is_not(None))
-        .order_by(calls.c.granted_at, calls.c.id)
+        .where(calls.c.intended_at.is_not(None), calls.c.direction == Direction.OUTBOUND)
     )
-    return [
-        attempt_of(row, ConversationReport.model_validate(row.report)) if row.report else _unreported(row)
-        for row in rows
-    ]
+
+
+def _attempt(row: Row[Any]) -> Attempt:
+    return attempt_of(row, ConversationReport.model_validate(row.report)) if row.report else _unreported(row)
 
 
 def _unreported(row: Row[Any]) -> Attempt:

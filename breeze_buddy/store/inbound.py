@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 from uuid import uuid4
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import ColumnElement, Row, insert, select, update
 
 from breeze_buddy.domain.call import CallStatus, Direction, Progress
 from breeze_buddy.domain.inbound import REFUSED, InboundElse, InboundPolicy, TurnedAway
@@ -176,12 +176,23 @@ async def mark_followed(tx: Transaction, call_id: str, *, now: datetime) -> Foll
 
 async def unfollowed(tx: Transaction, *, older_than: datetime, limit: int = 200) -> list[InboundStart]:
     """Calls that were taken and that no workflow follows yet: to be started again."""
+    return await _open(tx, calls.c.followed_at.is_(None), older_than=older_than, limit=limit)
+
+
+async def followed(tx: Transaction, *, older_than: datetime, limit: int = 10_000) -> list[InboundStart]:
+    """Calls that a workflow has taken up and that are not settled: that workflow should be there."""
+    return await _open(tx, calls.c.followed_at.is_not(None), older_than=older_than, limit=limit)
+
+
+async def _open(
+    tx: Transaction, taken_up: ColumnElement[bool], *, older_than: datetime, limit: int
+) -> list[InboundStart]:
     rows = await tx.execute(
         select(calls, templates.c.name.label("template_name"))
         .join(templates, calls.c.template_id == templates.c.id)
         .where(
             calls.c.direction == Direction.INBOUND,
-            calls.c.followed_at.is_(None),
+            taken_up,
             calls.c.settled_at.is_(None),
             calls.c.granted_at < older_than,
         )

@@ -21,11 +21,14 @@ with workflow.unsafe.imports_passed_through():
     from breeze_buddy.activities.signals import CAMPAIGN_ID, TEMPLATE_NAME
     from breeze_buddy.domain import messages
     from breeze_buddy.domain.campaign import CampaignProgress, CampaignStatus
-    from breeze_buddy.domain.messages import CampaignResult, CancelRequest, Enrolled, PrimeResult
+    from breeze_buddy.domain.messages import CampaignResult, CancelRequest, Enrolled, PrimeResult, Start
     from breeze_buddy.workflows.options import LONG, SHORT
 
 # Past this many events a long campaign goes on with an empty history.
 _EVENTS_A_RUN = 4000
+
+# So much later than a moment that was waited for, it has come by the database's clock too.
+_LATE = timedelta(milliseconds=100)
 
 
 @workflow.defn(name=messages.CAMPAIGN_WORKFLOW)
@@ -39,16 +42,18 @@ class CampaignWorkflow:
         self._must_prime = False
         self._must_count = False
         self._may_be_over = False
+        self._has_other_time = False
         self._progress: CampaignProgress | None = None
 
     @workflow.run
     async def run(self, given: Any) -> CampaignResult:
         """Until no lead is left, or the campaign is cancelled."""
         campaign = await self._enrol(given)
-        primed = await self._prime(campaign)
-        while True:
-            if self._cancel is not None:
-                return await self._cancel_all(campaign, self._cancel)
+        if campaign.waits:
+            await self._wait_for_start(campaign.campaign_id)
+        primed = None
+        while self._cancel is None:
+            primed = await self._act(campaign.campaign_id, primed)
             if primed.open_leads == 0 or self._may_be_over:
                 over = await self._complete(campaign)
                 if over is not None:
@@ -56,7 +61,7 @@ class CampaignWorkflow:
             if self._history_is_long and not self._has_event:  # signals that wait would be lost
                 workflow.continue_as_new({"campaign_id": campaign.campaign_id})
             await self._next_event(primed)
-            primed = await self._act(campaign, primed)
+        return await self._cancel_all(campaign, self._cancel)
 
     @workflow.query(name=messages.PROGRESS)
     def progress(self) -> CampaignProgress | None:
@@ -101,6 +106,11 @@ class CampaignWorkflow:
         """A twentieth of the leads has finished."""
         self._must_count = True
 
+    @workflow.signal(name=messages.RESCHEDULED)
+    def rescheduled(self) -> None:
+        """It is to start at another time than it was."""
+        self._has_other_time = True
+
     @property
     def _has_event(self) -> bool:
         return bool(
@@ -115,7 +125,7 @@ class CampaignWorkflow:
     async def _enrol(self, given: Any) -> Enrolled:
         try:
             campaign: Enrolled = await workflow.execute_activity_method(
-                CampaignActivities.enrol_campaign, given, summary="enrol", **SHORT
+                CampaignActivities.enrol_campaign, given, summary="enrol", **LONG
             )
         except ActivityError as error:
             # The sentence that says what to mend, at the top of what the UI shows.
@@ -125,10 +135,33 @@ class CampaignWorkflow:
         )
         return campaign
 
-    async def _prime(self, campaign: Enrolled) -> PrimeResult:
+    async def _wait_for_start(self, campaign_id: str) -> None:
+        """Sleep until the campaign's time has come; it can be changed, and somebody can start or cancel it before."""
+        while True:
+            start: Start = await workflow.execute_activity_method(
+                CampaignActivities.begin_campaign, campaign_id, summary="is it time to start?", **SHORT
+            )
+            self._show(start.progress)
+            if not start.waits:
+                return
+            timeout = None if start.start_at is None else max(start.start_at - workflow.now(), timedelta(0)) + _LATE
+            self._has_other_time = False
+            try:
+                await workflow.wait_condition(
+                    lambda: self._has_other_time or bool(self._wanted) or self._cancel is not None,
+                    timeout=timeout,
+                    timeout_summary="until the campaign starts",
+                )
+            except TimeoutError:
+                continue
+            if self._cancel is not None or CampaignStatus.RUNNING in self._wanted:
+                return
+            self._wanted.clear()  # what has not started cannot be paused
+
+    async def _prime(self, campaign_id: str) -> PrimeResult:
         self._must_prime = False
         primed: PrimeResult = await workflow.execute_activity_method(
-            CampaignActivities.prime_campaign, campaign.campaign_id, summary="free lines to due leads", **SHORT
+            CampaignActivities.prime_campaign, campaign_id, summary="free lines to due leads", **SHORT
         )
         self._show(primed.progress)
         return primed
@@ -137,7 +170,7 @@ class CampaignWorkflow:
         """Wait for a signal, or for the moment at which the next lead of the backlog becomes due."""
         timeout = None
         if primed.next_due_at is not None:
-            timeout = max(primed.next_due_at - workflow.now(), timedelta(0)) + timedelta(milliseconds=100)
+            timeout = max(primed.next_due_at - workflow.now(), timedelta(0)) + _LATE
         try:
             await workflow.wait_condition(
                 lambda: self._has_event, timeout=timeout, timeout_summary="until the next lead is due"
@@ -145,9 +178,9 @@ class CampaignWorkflow:
         except TimeoutError:
             self._must_prime = True
 
-    async def _act(self, campaign: Enrolled, primed: PrimeResult) -> PrimeResult:
-        """Do what the signals asked for, in an order in which nothing is dialled after a pause."""
-        campaign_id = campaign.campaign_id
+    async def _act(self, campaign_id: str, primed: PrimeResult | None) -> PrimeResult:
+        """Do what the signals asked for, in an order in which nothing is dialled after a pause; then look for lines,
+        the first time (`primed` is None) and whenever that may find some."""
         while self._wanted:
             wanted = self._wanted.pop(0)
             await workflow.execute_activity_method(
@@ -167,9 +200,9 @@ class CampaignWorkflow:
                 **SHORT,
             )
             self._must_prime = True
-        if self._must_prime:
+        if self._must_prime or primed is None:
             self._must_count = False
-            return await self._prime(campaign)
+            return await self._prime(campaign_id)
         if self._must_count:
             self._must_count = False
             self._show(

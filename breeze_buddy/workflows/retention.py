@@ -7,13 +7,11 @@ from temporalio.client import (
     Client,
     Schedule,
     ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
     ScheduleCalendarSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleRange,
     ScheduleSpec,
-    ScheduleUpdate,
 )
 
 with workflow.unsafe.imports_passed_through():
@@ -21,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from breeze_buddy.domain import messages
     from breeze_buddy.domain.messages import RetentionResult
     from breeze_buddy.workflows.options import LONG
+    from breeze_buddy.workflows.standing_schedule import keep_schedule
 
 HOUR_UTC = 3
 CATCH_UP = timedelta(days=1)
@@ -54,14 +53,4 @@ def _daily(task_queue: str) -> Schedule:
 async def schedule_retention(client: Client, task_queue: str) -> None:
     """Have the retention run daily. Any number of workers may ask, at once and again; a schedule that somebody paused
     stays paused. Raises RPCError when Temporal refuses."""
-    wanted = _daily(task_queue)
-    try:
-        await client.create_schedule(messages.RETENTION_SCHEDULE_ID, wanted)
-    except ScheduleAlreadyRunningError:
-        handle = client.get_schedule_handle(messages.RETENTION_SCHEDULE_ID)
-
-        def renewed(there: object) -> ScheduleUpdate:
-            state = there.description.schedule.state  # type: ignore[attr-defined]
-            return ScheduleUpdate(Schedule(action=wanted.action, spec=wanted.spec, policy=wanted.policy, state=state))
-
-        await handle.update(renewed)
+    await keep_schedule(client, messages.RETENTION_SCHEDULE_ID, _daily(task_queue))

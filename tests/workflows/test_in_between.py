@@ -130,7 +130,7 @@ async def test_leads_whose_workflows_were_terminated_go_on(rig: Rig) -> None:
     await rig.skip(timedelta(hours=2))
     for call in rig.calls_to(ringing):
         await rig.simulator.exchange.hang_up(call)
-    await rig.relay.sweep()
+    await rig.sweep()
     await rig.lead_in(cooling, "FINISHED")
 
     async def noticed() -> bool:

@@ -72,7 +72,13 @@ def read_document(path: Path) -> Document:
         raise FileError(f"{name} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
         raise FileError(f"{name} is not UTF-8 text: {error}") from None
-    data = _json(name, text) if _looks_like_json(path, text) else _yaml(name, text)
+    match path.suffix:
+        case ".json":
+            data = _json(name, text)
+        case ".yaml" | ".yml":
+            data = _yaml(name, text)
+        case _:
+            data = _either(name, text)
     if not isinstance(data, dict):
         raise FileError(f"{name} must hold names with values, as in `name: order-check`")
     if odd := [key for key in data if not isinstance(key, str)]:
@@ -80,8 +86,13 @@ def read_document(path: Path) -> Document:
     return Document(name, text, data)
 
 
-def _looks_like_json(path: Path, text: str) -> bool:
-    return path.suffix == ".json" or text.lstrip()[:1] == "{"
+def _either(name: str, text: str) -> Any:
+    """JSON when it is; not all of it is YAML."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError:
+        return _yaml(name, text)
+    return _json(name, text)
 
 
 def _json(name: str, text: str) -> Any:

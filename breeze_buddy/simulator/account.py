@@ -20,6 +20,7 @@ class Number:
     sid: str = field(default_factory=lambda: new_sid("PN"))
     created_s: float = field(default_factory=now_s)
     friendly_name: str = ""
+    voice: bool = True
     voice_url: str = ""
     voice_method: str = "POST"
     voice_fallback_url: str = ""
@@ -111,7 +112,7 @@ class Account:
             "address_requirements": "none",
             "api_version": "2010-04-01",
             "beta": False,
-            "capabilities": {"voice": True, "sms": False, "mms": False, "fax": False},
+            "capabilities": {"voice": number.voice, "sms": False, "mms": False, "fax": False},
             "date_created": rfc2822(number.created_s),
             "date_updated": rfc2822(number.created_s),
             "emergency_address_status": "unregistered",

@@ -3,6 +3,7 @@
 import os
 import select
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,11 @@ import pytest
 from breeze_buddy.cli.ports import StackPorts, free_ports
 from breeze_buddy.cli.process import ChildSpec
 from breeze_buddy.cli.readiness import is_running, tcp_accepts
+from tests.api.conftest import house, settings, sqlite_database, temporal, temporal_address
+from tests.api.house import House
+from tests.cli.shell import Shell, served
+
+__all__ = ["house", "settings", "sqlite_database", "temporal", "temporal_address"]
 
 TOY = str(Path(__file__).with_name("toy_child.py"))
 
@@ -40,3 +46,14 @@ def ends_within(pid: int, timeout_s: float) -> bool:
 
 def is_alive(pid: int) -> bool:
     return not ends_within(pid, 0)
+
+
+@pytest.fixture
+async def shell(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shell]:
+    """Somebody at a terminal, whose API runs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.delenv("API_KEY", raising=False)
+    async with served(house.app) as url:
+        monkeypatch.setenv("BREEZE_API_URL", url)
+        yield Shell(house, url, tmp_path)

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from breeze_buddy.cli.exits import ExitCode
 from breeze_buddy.cli.ports import StackPorts
 
-_COMMANDS = ("api", "worker", "media", "simulator", "migrate", "temporal", "up", "demo", "version")
+_COMMANDS = (
+    *("api", "worker", "media", "simulator", "migrate", "temporal", "up", "demo", "version", "pods", "doctor"),
+    *("campaign", "lead", "number", "template", "dnc"),
+)
 
 
 def _breeze(*arguments: str, folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -29,9 +33,20 @@ def test_help_names_every_command(tmp_path: Path) -> None:
     assert all(f" {command} " in shown for command in _COMMANDS)
 
 
-@pytest.mark.parametrize("command", ["demo", "up", "migrate", "temporal"])
+def test_help_names_every_exit_code(tmp_path: Path) -> None:
+    shown = " ".join(_breeze("--help", folder=tmp_path).stdout.split())
+    page = (Path(__file__).parents[2] / "docs/cli.md").read_text()
+    for code in ExitCode:
+        assert f"{code:d} " in shown
+        assert f"\n| {code:d} | " in page
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["demo", "up", "migrate", "temporal", "doctor", "campaign create", "campaign watch", "lead push", "number add"],
+)
 def test_every_option_of_a_command_is_explained(command: str, tmp_path: Path) -> None:
-    shown = _breeze(command, "--help", folder=tmp_path).stdout
+    shown = _breeze(*command.split(), "--help", folder=tmp_path).stdout
     options = [line for line in shown.splitlines() if line.lstrip("│ ").startswith("--")]
     assert options
     assert all(len(line.strip("│ ").split()) > 3 for line in options), shown

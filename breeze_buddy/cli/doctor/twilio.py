@@ -76,7 +76,8 @@ async def _default(twilio: Twilio, given: str, numbers: Sequence[Number]) -> lis
         return [AREA.failed(check, str(error), "set TWILIO_PHONE_NUMBER to a number in E.164, or leave it unset")]
     if phone in {number.phone for number in numbers}:
         return []  # looked at with the others
-    return [_callable(phone, await twilio.owned(phone), verified=await twilio.is_verified(phone))]
+    owned = await twilio.owned(phone)
+    return [_callable(check, owned, verified=owned is None and await twilio.is_verified(phone))]
 
 
 async def _number(twilio: Twilio, number: Number, wanted: NumberWebhooks) -> list[Finding]:
@@ -93,15 +94,15 @@ async def _number(twilio: Twilio, number: Number, wanted: NumberWebhooks) -> lis
     return findings
 
 
-def _callable(phone: str, owned: OwnedNumber | None, *, verified: bool) -> Finding:
+def _callable(check: str, owned: OwnedNumber | None, *, verified: bool) -> Finding:
     if owned is None and verified:
-        return AREA.ok(phone, "a verified caller id")
+        return AREA.ok(check, "a verified caller id")
     if owned is None:
         advice = "buy or verify it in the Twilio console, or `breeze number disable` it"
-        return AREA.failed(phone, "the account neither owns nor has verified it", advice)
+        return AREA.failed(check, "the account neither owns nor has verified it", advice)
     if not owned.voice:
-        return AREA.failed(phone, "cannot carry calls", "use a number that can voice; this one is for messages only")
-    return AREA.ok(phone, "owned, carries calls")
+        return AREA.failed(check, "cannot carry calls", "use a number that can voice; this one is for messages only")
+    return AREA.ok(check, "owned, carries calls")
 
 
 def _webhooks(owned: OwnedNumber, wanted: NumberWebhooks) -> Finding:

@@ -26,6 +26,7 @@ from breeze_buddy.api import (
     leads,
     numbers,
     pods,
+    results,
     templates,
     transfer_callbacks,
     transfers,
@@ -79,7 +80,7 @@ def create_app(settings: Settings, database: Database, temporal: Client) -> Fast
     app.include_router(echo_callback.router)
     rest = APIRouter(prefix=PREFIX, dependencies=[Depends(require_key)])
     rooms = (templates, numbers, campaigns, campaign_copies, campaign_schedules, uploads, leads, calls, transfers)
-    for room in (*rooms, blocked_callers, do_not_call, pods):
+    for room in (*rooms, results, blocked_callers, do_not_call, pods):
         rest.include_router(room.router)
     app.include_router(rest)
     app.include_router(health.router, prefix=PREFIX)

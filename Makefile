@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo up test lint format types histories bench-router bench-transfer lock clean help
+.PHONY: demo up test lint format types histories bench-router bench-upload bench-transfer lock clean help
 
 help:
 	@echo "make demo    run a campaign of simulated people to its end (DEMO_ARGS=\"--leads 5 --seed 7 --keep\")"
@@ -14,6 +14,7 @@ help:
 	@echo "make lint    style, import rules and types"
 	@echo "make format  apply the formatter"
 	@echo "make bench-router  allocations a second of the Smart Router, on a PostgreSQL of its own"
+	@echo "make bench-upload  a file of 100,000 leads on SQLite and PostgreSQL (BENCH_ARGS=\"--json FILE\")"
 	@echo "make bench-transfer  what callers hear while they are handed to a human, in seconds"
 	@echo "make histories       workflow histories for the replay tests, written anew"
 	@echo "make lock    write constraints.txt anew from pyproject.toml"
@@ -59,6 +60,10 @@ histories: $(READY)
 # About a minute, on 127.0.0.1 only; wants PostgreSQL's server programs and a machine that does nothing else.
 bench-router: $(READY)
 	$(BIN)/python -m bench.router $(BENCH_ARGS)
+
+# About a minute; wants PostgreSQL's server programs and a machine that does nothing else.
+bench-upload: $(READY)
+	$(BIN)/python -m bench.upload $(BENCH_ARGS)
 
 # Silence that callers live through when they are handed to a human, six calls at a time.
 bench-transfer: $(READY)

@@ -88,8 +88,8 @@ async def _calls_of(tx: Transaction, lead_ids: list[str]) -> Sequence[Row[Any]]:
     )
     if tx.dialect.name == "postgresql":
         # As in `lookup.present`: joined, each id is looked up; a long list after IN is not.
-        wanted = func.unnest(cast(lead_ids, ARRAY(String))).column_valued("wanted")
-        query = query.join(wanted, wanted == calls.c.lead_id)
+        wanted = func.unnest(cast(lead_ids, ARRAY(String))).table_valued("lead_id", name="wanted").render_derived()
+        query = query.join(wanted, wanted.c.lead_id == calls.c.lead_id)
     else:
         query = query.where(calls.c.lead_id.in_(lead_ids))
     return (await tx.execute(query)).all() if lead_ids else []

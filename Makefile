@@ -16,6 +16,7 @@ help:
 	@echo "make bench-router  allocations a second of the Smart Router, on a PostgreSQL of its own"
 	@echo "make bench-upload  a file of 100,000 leads on SQLite and PostgreSQL (BENCH_ARGS=\"--json FILE\")"
 	@echo "make bench-transfer  what callers hear while they are handed to a human, in seconds"
+	@echo "make race            10,000 grants by eight dispatchers at once, none twice"
 	@echo "make histories       workflow histories for the replay tests, written anew"
 	@echo "make lock    write constraints.txt anew from pyproject.toml"
 
@@ -56,6 +57,10 @@ $(READY): constraints.txt pyproject.toml
 histories: $(READY)
 	SAVE_HISTORIES=1 $(BIN)/python -m pytest tests/workflows/test_lead_life.py tests/workflows/test_inbound.py \
 		tests/workflows/test_transfer.py
+
+# Eight dispatchers on one PostgreSQL.
+race: $(READY)
+	RACE_GRANTS=10000 $(BIN)/python -m pytest -q tests/store/test_races.py -k eight_dispatchers --durations=1
 
 # About a minute, on 127.0.0.1 only; wants PostgreSQL's server programs and a machine that does nothing else.
 bench-router: $(READY)

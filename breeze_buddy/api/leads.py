@@ -18,7 +18,7 @@ from breeze_buddy.domain.lead import Lead, LeadInput, LeadStatus
 from breeze_buddy.domain.messages import CancelRequest
 from breeze_buddy.domain.phone import E164
 from breeze_buddy.domain.window import zones_of
-from breeze_buddy.store import cancelling, do_not_call, leads, overview, templates
+from breeze_buddy.store import backlog, cancelling, do_not_call, leads, overview, templates
 
 router = APIRouter(prefix="/leads", tags=["leads"])
 
@@ -124,6 +124,22 @@ async def read(context: AContext, lead_id: str) -> LeadView:
         history=[StatusView(status=change.status, at=change.at, reason=change.reason) for change in history],
         calls=[shown(call) for call in calls],
     )
+
+
+@router.post(
+    "/{lead_id}/dispatch-now",
+    responses={409: {"model": Problem, "description": "a call to it is on, or it is FINISHED"}},
+)
+async def dispatch_now(context: AContext, lead_id: str) -> Lead:
+    """Call a lead before all others of its campaign, without waiting for its time or the end of its cooldown.
+
+    It still needs a free line, an open calling window and a running campaign; rates and caps hold.
+    """
+    async with context.database.write() as tx:
+        await backlog.call_now(tx, lead_id, now=context.database.now())
+    await context.dispatcher.dispatch()
+    async with context.database.read() as tx:
+        return await leads.get(tx, lead_id)
 
 
 @router.post("/{lead_id}/cancel")

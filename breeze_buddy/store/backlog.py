@@ -7,13 +7,14 @@ campaign asks. Lines are granted no further ahead than the rates allow (domain/p
 granted when a call has been placed.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Row, Select, exists, func, insert, select, text, union_all, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, exists, func, insert, select, text, union_all, update
 
 from breeze_buddy.domain.call import CallStatus, Direction, Progress
 from breeze_buddy.domain.campaign import CampaignStatus
@@ -89,6 +90,7 @@ class _Decision:
         self._held = False
         self._served: dict[str, float] = {}
         self._phones: set[str] = set()
+        self._calls: list[dict[str, Any]] = []
 
     @classmethod
     async def begin(cls, tx: Transaction, pool: LinePool, limits: AccountLimits, now: datetime) -> "_Decision":
@@ -120,11 +122,39 @@ class _Decision:
             candidate.leads.popleft()
             if not await _still_waits(self._tx, lead.id):
                 continue
-            return await self._lease(candidate, lead, number, dial_at)
+            return self._lease(candidate, lead, number, dial_at)
         return None
+
+    async def _write(self) -> None:
+        """What was granted since the last time: calls, their lines, and the leads' new status."""
+        if not self._calls:
+            return
+        tx, now, granted_calls = self._tx, self._now, self._calls
+        self._calls = []
+        await tx.execute(insert(calls), granted_calls)
+        await self._pool.lease(tx, granted_calls, now)
+        await tx.execute(
+            update(leads)
+            .where(leads.c.id == bindparam("of_lead"))
+            .values(status=LeadStatus.PROCESSING, call_id=bindparam("of_call"), grants=leads.c.grants + 1),
+            [{"of_lead": call["lead_id"], "of_call": call["id"]} for call in granted_calls],
+        )
+        await tx.execute(
+            insert(lead_history),
+            [
+                {
+                    "lead_id": call["lead_id"],
+                    "status": LeadStatus.PROCESSING,
+                    "reason": f"line granted for attempt {call['attempt']}",
+                    "at": now,
+                }
+                for call in granted_calls
+            ],
+        )
 
     async def end(self) -> None:
         """Write down what was given to whom, and whether something was held back."""
+        await self._write()
         for campaign_id, tag in self._served.items():
             await self._tx.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(finish_tag=tag))
         if self._served or self._held != self._account.held:
@@ -153,46 +183,37 @@ class _Decision:
                 return candidate.leads[0]
             if candidate.exhausted:
                 return None
+            await self._write()  # so that nobody is found who was granted a line
             found = await _best_leads(self._tx, candidate, self._now, _LEADS_A_LOOK)
             candidate.exhausted = len(found) < _LEADS_A_LOOK
             candidate.leads.extend(found)
             if found and all(lead.phone in self._phones for lead in found):
                 candidate.exhausted = True
 
-    async def _lease(self, candidate: Candidate, lead: Row[Any], number: NumberLines, dial_at: datetime) -> Granted:
+    def _lease(self, candidate: Candidate, lead: Row[Any], number: NumberLines, dial_at: datetime) -> Granted:
         check_transition(LeadStatus(lead.status), LeadStatus.PROCESSING)
-        tx, now, campaign = self._tx, self._now, candidate.row
+        campaign = candidate.row
         call_id, attempt = str(uuid4()), lead.attempts + 1
-        await tx.execute(
-            insert(calls).values(
-                id=call_id,
-                direction=Direction.OUTBOUND,
-                lead_id=lead.id,
-                campaign_id=campaign.id,
-                number_id=number.id,
-                attempt=attempt,
-                from_phone=number.phone,
-                to_phone=lead.phone,
-                progress=Progress.GRANTED,
-                granted_at=now,
-                dial_at=dial_at,
-                no_media=False,
-                cancelled_by_us=False,
-                streams=0,
-                sequence=-1,
-            )
+        self._calls.append(
+            {
+                "id": call_id,
+                "direction": Direction.OUTBOUND,
+                "lead_id": lead.id,
+                "campaign_id": campaign.id,
+                "number_id": number.id,
+                "attempt": attempt,
+                "from_phone": number.phone,
+                "to_phone": lead.phone,
+                "progress": Progress.GRANTED,
+                "granted_at": self._now,
+                "dial_at": dial_at,
+                "no_media": False,
+                "cancelled_by_us": False,
+                "streams": 0,
+                "sequence": -1,
+            }
         )
-        await self._pool.lease(tx, number, call_id, campaign.id, now)
-        await tx.execute(
-            update(leads)
-            .where(leads.c.id == lead.id)
-            .values(status=LeadStatus.PROCESSING, call_id=call_id, grants=leads.c.grants + 1)
-        )
-        await tx.execute(
-            insert(lead_history).values(
-                lead_id=lead.id, status=LeadStatus.PROCESSING, reason=f"line granted for attempt {attempt}", at=now
-            )
-        )
+        self._pool.take(number)
         self._phones.add(lead.phone)
         self._sharing.served(candidate)
         self._served[campaign.id] = candidate.tag
@@ -211,7 +232,12 @@ class _Decision:
 async def _candidates(tx: Transaction, in_flight: dict[str, int], now: datetime) -> list[Candidate]:
     """Running campaigns that have somebody to call, by the clock alone."""
     own = leads.c.campaign_id == campaigns.c.id
-    somebody = exists().where(own, READY) | exists().where(own, WAITING, leads.c.due_at <= now)
+    # By zone, so that the index of ready leads is used: most of a backlog may be waiting.
+    in_zone = exists().where(
+        leads.c.campaign_id == campaign_zones.c.campaign_id, leads.c.zones == campaign_zones.c.zones, READY
+    )
+    ready = exists().where(campaign_zones.c.campaign_id == campaigns.c.id, in_zone)
+    somebody = ready | exists().where(own, WAITING, leads.c.due_at <= now)
     window = templates.c.definition["calling_window"]
     query = (
         select(campaigns, templates.c.name.label("template_name"), window.label("window"))
@@ -242,10 +268,8 @@ async def _live_calls(tx: Transaction) -> dict[str, int]:
 
 async def _in_flight(tx: Transaction) -> dict[str, int]:
     """Lines that were granted and whose calls no worker has taken up yet, by campaign."""
-    rows: Iterable[Row[Any]] = await tx.execute(
-        select(calls.c.campaign_id, func.count().label("n")).where(_UNACCEPTED).group_by(calls.c.campaign_id)
-    )
-    return {row.campaign_id: row.n for row in rows}
+    # Counted here: a GROUP BY would have SQLite read all calls in the order of their campaigns.
+    return Counter(await tx.scalars(select(calls.c.campaign_id).where(_UNACCEPTED).order_by(calls.c.granted_at)))
 
 
 async def _make_ready(tx: Transaction, campaign_ids: Sequence[str], now: datetime) -> None:
@@ -347,7 +371,8 @@ async def next_wake(tx: Transaction, campaign_id: str, *, now: datetime) -> date
         await tx.scalar(select(func.min(leads.c.due_at)).where(own, WAITING, leads.c.due_at > now)),
         await tx.scalar(
             select(leads.c.expires_at)
-            .where(own, EXPIRING, leads.c.expires_at > now)
+            # Not by the campaign's index, which would be read and sorted whole.
+            .where(leads.c.campaign_id.concat("") == campaign_id, EXPIRING, leads.c.expires_at > now)
             .order_by(leads.c.expires_at)
             .limit(1)
         ),

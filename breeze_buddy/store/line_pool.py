@@ -4,12 +4,12 @@ Near numbers first (same country and area code as the person called, then same c
 made the fewest calls today, then the one with the most free lines.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from breeze_buddy.domain.inbound import InboundPolicy
@@ -62,21 +62,33 @@ class LinePool:
         usable = self.usable(number_ids)
         return min(usable, key=lambda n: (-nearness(n.phone, phone), n.called_today, -n.free, n.id), default=None)
 
-    async def lease(self, tx: Transaction, number: NumberLines, call_id: str, campaign_id: str, now: datetime) -> None:
-        """Give a call a line of its number, and count it for the day."""
-        line = (
-            select(lines.c.id)
-            .where(lines.c.number_id == number.id, lines.c.call_id.is_(None))
-            .order_by(lines.c.channel)
-            .limit(1)
-            .scalar_subquery()
-        )
-        await tx.execute(
-            update(lines).where(lines.c.id == line).values(call_id=call_id, campaign_id=campaign_id, leased_at=now)
-        )
-        await _count(tx, number.id, self._day, 1)
+    def take(self, number: NumberLines) -> None:
+        """One more call goes out on it."""
         number.free -= 1
         number.called_today += 1
+
+    async def lease(self, tx: Transaction, granted: Sequence[dict[str, Any]], now: datetime) -> None:
+        """Give each of these rows of `calls` a line of its number, and count them for the day."""
+        by_number: dict[str, list[dict[str, Any]]] = {}
+        for call in granted:
+            by_number.setdefault(call["number_id"], []).append(call)
+        leased: list[dict[str, Any]] = []
+        for number_id, its_calls in by_number.items():
+            free = await tx.scalars(
+                select(lines.c.id)
+                .where(lines.c.number_id == number_id, lines.c.call_id.is_(None))
+                .order_by(lines.c.channel)
+                .limit(len(its_calls))
+            )
+            pairs = zip(free, its_calls, strict=True)
+            leased += [{"of_line": line, "of_call": c["id"], "of_campaign": c["campaign_id"]} for line, c in pairs]
+            await _count(tx, number_id, self._day, len(its_calls))
+        await tx.execute(
+            update(lines)
+            .where(lines.c.id == bindparam("of_line"))
+            .values(call_id=bindparam("of_call"), campaign_id=bindparam("of_campaign"), leased_at=now),
+            leased,
+        )
 
 
 async def line_pool(tx: Transaction, *, now: datetime) -> LinePool:

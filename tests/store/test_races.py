@@ -2,18 +2,23 @@
 
 import asyncio
 import json
+import os
 import sys
 
-from sqlalchemy import select
+import pytest
+from sqlalchemy import select, update
 
 from breeze_buddy.domain.call import CallStatus
 from breeze_buddy.domain.campaign import CampaignStatus
 from breeze_buddy.domain.number import NumberUpdate
 from breeze_buddy.store import attempts, cancelling, leads, numbers, schema
+from breeze_buddy.store.database import Database
 from tests.store.racer import race
-from tests.store.stage import Stage, person
+from tests.store.stage import NOON, Stage, person
 
 LEADS = 120
+# `make race` wants 10,000.
+GRANTS = int(os.environ.get("RACE_GRANTS", "2000"))
 
 
 async def crowd(stage: Stage, channels: int = 4, people: int = LEADS) -> None:
@@ -124,3 +129,50 @@ async def test_a_campaign_cancelled_while_it_is_dispatched_leaves_nobody_half_ca
     assert set(open_leads) == waiting
     for lead_id in open_leads:
         assert (await stage.row("leads", lead_id))["grants"] > 0
+
+
+async def test_eight_dispatchers_grant_no_line_and_no_lead_twice(stage: Stage) -> None:
+    """Lines come free as fast as they can, so that all eight always find some."""
+    if stage.database.url.startswith("sqlite"):
+        pytest.skip("writes on SQLite are one after the other anyway: the race is PostgreSQL's")
+    for place in range(4):
+        await stage.number(f"+1415555000{place}", channels=50)
+    for name in ("one", "two", "three", "four"):
+        await stage.leads(await stage.campaign(name), [person_of(name, n) for n in range(GRANTS // 4)])
+    made: list[tuple[str, str]] = []
+
+    async def dispatch(database: Database) -> None:
+        own = Stage(database)
+        idle = 0
+        while len(made) < GRANTS and idle < 50:
+            granted = await own.grant(limit=50)
+            made.extend((grant.lead_id, grant.call_id) for grant in granted)
+            idle = 0 if granted else idle + 1
+            if granted:
+                await free_at_once(database, [grant.call_id for grant in granted])
+
+    databases = [Database(stage.database.url) for _ in range(8)]
+    try:
+        async with asyncio.TaskGroup() as group:
+            for database in databases:
+                group.create_task(dispatch(database))
+    finally:
+        for database in databases:
+            await database.close()
+    assert len(made) == GRANTS
+    assert len({lead_id for lead_id, _ in made}) == GRANTS
+    assert len({call_id for _, call_id in made}) == GRANTS
+
+
+def person_of(name: str, place: int) -> str:
+    area = {"one": 212, "two": 305, "three": 617, "four": 713}[name]
+    return f"+1{area}{2000000 + place}"
+
+
+async def free_at_once(database: Database, call_ids: list[str]) -> None:
+    """End calls without what comes before; fails when one of them has no line of its own."""
+    async with database.write() as tx:
+        ended = update(schema.calls).where(schema.calls.c.id.in_(call_ids), schema.calls.c.progress == "granted")
+        assert (await tx.execute(ended.values(progress="ended", settled_at=NOON))).rowcount == len(call_ids)
+        freed = update(schema.lines).where(schema.lines.c.call_id.in_(call_ids))
+        assert (await tx.execute(freed.values(call_id=None, campaign_id=None))).rowcount == len(call_ids)

@@ -18,6 +18,7 @@ SPREAD = (
     "tests/end_to_end/test_kills.py",
     "tests/end_to_end/test_recording.py",
     "tests/end_to_end/test_transfer.py",
+    "tests/end_to_end/test_transfer_parting.py",
     "tests/media/test_speech.py",
 )
 

@@ -84,7 +84,7 @@ def _exit_code(work: Callable[[], None]) -> int:
 async def served(app: Any, listening: socket.socket | None = None) -> AsyncIterator[str]:
     """An ASGI application on a socket of its own; its address."""
     listening = listening or socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, log_level="critical", lifespan="off"))
     task = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -1,10 +1,16 @@
 """What `breeze campaign watch` shows on a terminal, and what it does while the API is away."""
 
+import asyncio
 import io
+from pathlib import Path
+from typing import Any
 
+import pytest
 from rich.console import Console
+from starlette.responses import JSONResponse
 
 from breeze_buddy.cli.campaign_watch import Pace, picture
+from tests.cli.shell import run_breeze, served
 
 PROGRESS = {
     "status": "PAUSED",
@@ -48,3 +54,21 @@ def test_the_pace_is_that_of_the_last_minute() -> None:
     assert pace.per_s == 0
     pace.see(200.0, 160)
     assert pace.per_s == 1
+
+
+async def test_an_api_that_is_away_for_a_while_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    away = [JSONResponse({"code": "unavailable", "message": "the database did not answer"}, status_code=503)] * 2
+    looks = [*away, JSONResponse(PROGRESS | {"status": "COMPLETED", "status_reason": None})]
+
+    async def api(scope: Any, receive: Any, send: Any) -> None:
+        looking = scope["path"].endswith("/progress")
+        answer = looks.pop(0) if looking else JSONResponse({"name": "summer"})
+        await answer(scope, receive, send)
+
+    async with served(api) as url:
+        command = ("campaign", "watch", "x", "--every", "0.1", "--api-url", url)
+        watched = await asyncio.to_thread(run_breeze, *command)
+    assert (watched.code, looks) == (0, [])
+    assert watched.err == "the database did not answer\n" * 2
+    assert "FINISHED 12" in watched.out

@@ -155,4 +155,5 @@ async def test_a_transcript_is_there_once_the_conversation_has_ended(house: Hous
         "ending": "reached_end",
         "result": "confirmed",
         "answers": {"order": "confirmed"},
+        "callback_at": None,
     }

@@ -116,7 +116,7 @@ class CampaignActivities:
             await self._take_over(campaign, workflow_id)
             if campaign.recurrence is not None and campaign.status is not CampaignStatus.CANCELLED:
                 raise DomainError(f"campaign {campaign.id} recurs: its schedule runs a copy of it at each of its times")
-            waits = (await self._begin(campaign.id, without_time=True)).waits
+            waits = (await self._begin(campaign.id, without_time=not start.by_clock)).waits
         except (DomainError, StoreError) as error:
             raise ApplicationError(str(error), type=INVALID_DEFINITION, non_retryable=True) from None
         except ValidationError as error:

@@ -77,7 +77,8 @@ class Signals:
         """Start the workflow of a campaign unless it runs; with `signal`, wake it either way."""
         await self._start(
             messages.CAMPAIGN_WORKFLOW,
-            messages.CampaignStart(campaign_id=campaign_id),
+            # Whoever starts a campaign now has written so to the database before.
+            messages.CampaignStart(campaign_id=campaign_id, by_clock=True),
             workflow_id=workflow_id,
             signal=(signal, payload) if signal else None,
             attributes=TypedSearchAttributes(

@@ -299,6 +299,7 @@ class CampaignStart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     campaign_id: str | None = None
+    by_clock: bool = Field(False, description="start it at its start_at alone, not because the workflow runs")
     clone_of: str | None = Field(None, description="run a fresh copy of this campaign, with all its leads")
 
     @model_validator(mode="after")

@@ -3,6 +3,7 @@
 The tests of a file stay together, for what they share is set up once for each process. Those of some files share no
 more than the session does, and take long: they go to whoever is free. Tests of the whole stack mostly wait and so
 come first; those marked `alone` measure time or fill the machine: they come last, and nothing runs beside them.
+A file that has one of those belongs among the files below, otherwise it runs in the middle and the others wait.
 """
 
 import fcntl

@@ -9,6 +9,8 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from breeze_buddy.activities.signals import ATTEMPTS, CALL_OUTCOME, CAMPAIGN_ID, LEAD_STATUS, TEMPLATE_NAME
+from breeze_buddy.cli.temporal_server import find_temporal
 from breeze_buddy.cli.temporal_setup import ATTRIBUTES
 from breeze_buddy.store.database import Database
 
@@ -26,6 +28,30 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
             AddSearchAttributesRequest(search_attributes=ATTRIBUTES, namespace=environment.client.namespace)
         )
         yield environment
+
+
+@pytest_asyncio.fixture
+async def real_time() -> AsyncIterator[WorkflowEnvironment]:
+    """Temporal's development server, which has schedules and cannot skip time."""
+    environment = await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(find_temporal()),
+        data_converter=pydantic_data_converter,
+        search_attributes=[CAMPAIGN_ID, TEMPLATE_NAME, LEAD_STATUS, CALL_OUTCOME, ATTEMPTS],
+        dev_server_log_level="error",
+    )
+    async with environment:
+        yield environment
+
+
+@pytest_asyncio.fixture
+async def real_time_rig(real_time: WorkflowEnvironment, migrated_sqlite: Path, tmp_path: Path) -> AsyncIterator[Rig]:
+    file = tmp_path / "breeze.db"
+    file.write_bytes(migrated_sqlite.read_bytes())
+    clock = SkippedClock()
+    database = Database(f"sqlite+aiosqlite:///{file}", clock=clock)
+    async with Rig(real_time, database, clock, tmp_path).running() as running:
+        yield running
+    await database.close()
 
 
 @pytest_asyncio.fixture

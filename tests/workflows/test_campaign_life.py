@@ -357,7 +357,8 @@ async def test_a_campaign_whose_calls_fail_is_paused_and_says_so_in_temporal(rig
 
 
 async def test_a_misconfigured_account_pauses_at_once_and_says_so_in_temporal(rig: Rig) -> None:
-    number = "+14159990000"  # registered here, and not a number of the account
+    await rig.number()
+    number = "+14159990000"  # registered here, and no number of the account
     (await rig.api.post("/numbers", json={"phone": number})).raise_for_status()
     campaign_id = await rig.created([rig.person()], number=number)
     await do(rig, campaign_id, "start")

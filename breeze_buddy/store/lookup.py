@@ -2,21 +2,22 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Column, ColumnElement, String, cast, func, literal, select, true
+from sqlalchemy import Column, ColumnElement, String, cast, func, literal, select, text, true
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from breeze_buddy.store.database import Transaction
 
 # Well below the parameters that a statement may have on SQLite.
 _PAGE = 500
+# A plan that was kept from when the table was small would read all of it for each value, until statistics come.
+_PLAN_ANEW = text("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
 
 
 async def present(tx: Transaction, column: Column[str], values: Sequence[str], *where: ColumnElement[bool]) -> set[str]:
     """Those of `values` that a row has in `column` for which all of `where` hold."""
-    if not values:
-        return set()
-    if tx.dialect.name == "postgresql":
-        # For a long list after IN its planner would rather compare every row of a table that it does not know yet.
+    if len(values) > 1 and tx.dialect.name == "postgresql":
+        await tx.execute(_PLAN_ANEW)
+        # After IN, a long list would be compared with row after row.
         value = func.unnest(cast(list(values), ARRAY(String))).column_valued("value")
         found = select(literal(1)).where(column == value, *where).limit(1).lateral()
         return set(await tx.scalars(select(value).join(found, true())))

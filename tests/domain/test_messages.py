@@ -36,7 +36,7 @@ def test_the_input_survives_the_way_through_temporal(given):
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"campaign_id": "c1", **INLINE}, "not both"),
+        ({"campaign_id": "c1", **INLINE}, "not several"),
         ({}, "name"),
         ({**INLINE, "template_id": "t1"}, "exactly one of template_id, template_name and template"),
         ({**INLINE, "leads": [{"phone": "hello"}]}, "not a phone number"),

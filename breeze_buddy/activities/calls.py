@@ -51,10 +51,10 @@ class CallActivities:
 async def tell_campaign(database: Database, signals: Signals, campaign_id: str) -> None:
     """After a lead has finished: signal its campaign when that was the last one, or a step of its progress."""
     async with database.read() as tx:
-        campaign = await campaigns.get(tx, campaign_id)
-        total = await campaigns.total_leads(tx, campaign_id)
+        campaign = await campaigns.tally(tx, campaign_id)
     if campaign.workflow_id is None:
         return
+    total = campaign.total_leads
     done = total - campaign.open_leads
     if campaign.open_leads == 0:
         await signals.to_workflow(campaign.workflow_id, messages.LEADS_FINISHED)

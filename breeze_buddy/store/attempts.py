@@ -34,7 +34,7 @@ from breeze_buddy.store import recordings as recording_rows
 from breeze_buddy.store import templates as template_rows
 from breeze_buddy.store import transfers as transfer_rows
 from breeze_buddy.store.database import Transaction
-from breeze_buddy.store.facts import add_facts, attempt_of, attempts_of, facts_of, locked_call, report_of
+from breeze_buddy.store.facts import add_facts, attempt_of, attempts_of, change_call, facts_of, locked_call, report_of
 from breeze_buddy.store.line_pool import uncount
 from breeze_buddy.store.numbers import free_line
 from breeze_buddy.store.schema import calls, leads
@@ -137,7 +137,7 @@ async def accept_grant(tx: Transaction, call_id: str, *, limits: AccountLimits, 
     turn = await pacing.take_turn(tx, campaign.id, limits, now=now)
     if not turn.taken:
         return Later(turn.at)
-    await tx.execute(update(calls).where(calls.c.id == call_id).values(progress=Progress.INTENDED, intended_at=now))
+    await change_call(tx, call_id, progress=Progress.INTENDED, intended_at=now)
     return Accepted(_order(call, template, now), turn.at, turn.held)
 
 
@@ -240,7 +240,8 @@ async def record_dialled(tx: Transaction, call_id: str, sid: str, *, now: dateti
     """Twilio has made the call. Callbacks may have been here first."""
     call = await locked_call(tx, call_id)
     await add_facts(tx, call, CallFacts(sid=sid))
-    await tx.execute(update(calls).where(calls.c.id == call_id, calls.c.dialled_at.is_(None)).values(dialled_at=now))
+    if call.dialled_at is None:
+        await change_call(tx, call_id, dialled_at=now)
 
 
 async def record_refused(
@@ -305,8 +306,8 @@ async def finish_attempt(
     ended = Progress.NOT_CREATED if call.refusal else Progress.ENDED
     if call.refusal:
         await uncount(tx, call)
-    await tx.execute(update(calls).where(calls.c.id == call_id).values(progress=ended, settled_at=now))
-    await _decide(tx, await locked_call(tx, call_id), lead, campaign, template, now)
+    await change_call(tx, call_id, progress=ended, settled_at=now)
+    await _decide(tx, call, lead, campaign, template, now)
     return await _end(tx, call, await lead_rows.row_of(tx, lead.id), template), campaign.id
 
 

@@ -14,7 +14,21 @@ from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, exists, func, insert, select, text, union_all, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Integer,
+    Row,
+    Select,
+    bindparam,
+    exists,
+    func,
+    insert,
+    select,
+    text,
+    union_all,
+    update,
+)
 
 from breeze_buddy.domain.call import CallStatus, Direction, Progress
 from breeze_buddy.domain.campaign import CampaignStatus
@@ -48,6 +62,54 @@ _UNACCEPTED = text("calls.progress = 'granted'")
 _LONGEST_CALL = timedelta(hours=5)
 _LEADS_A_LOOK = 20
 _MADE_READY_AT_ONCE = 1000
+
+
+# Made once: what every decision asks is not put together anew each time.
+# By zone, so that the index of ready leads is used: most of a backlog may be waiting.
+_READY_IN_ZONE = exists().where(
+    leads.c.campaign_id == campaign_zones.c.campaign_id, leads.c.zones == campaign_zones.c.zones, READY
+)
+_SOMEBODY = exists().where(campaign_zones.c.campaign_id == campaigns.c.id, _READY_IN_ZONE) | exists().where(
+    leads.c.campaign_id == campaigns.c.id, WAITING, leads.c.due_at <= bindparam("now")
+)
+_CANDIDATES = (
+    select(
+        campaigns,
+        templates.c.name.label("template_name"),
+        templates.c.definition["calling_window"].label("window"),
+    )
+    .join(templates)
+    .where(campaigns.c.status == CampaignStatus.RUNNING, campaigns.c.open_leads > 0, _SOMEBODY)
+)
+_OF_CAMPAIGNS: BindParameter[str] = bindparam("of_campaigns", expanding=True)
+_THEIR_NUMBERS = select(campaign_numbers).where(campaign_numbers.c.campaign_id.in_(_OF_CAMPAIGNS))
+_THEIR_ZONES = select(campaign_zones).where(campaign_zones.c.campaign_id.in_(_OF_CAMPAIGNS))
+_LIVE_CALLS = (
+    select(lines.c.campaign_id, func.count().label("n"))
+    .where(lines.c.call_id.is_not(None))
+    .group_by(lines.c.campaign_id)
+)
+_IN_FLIGHT = select(calls.c.campaign_id).where(_UNACCEPTED).order_by(calls.c.granted_at)
+_MADE_READY = (
+    update(leads)
+    .where(
+        leads.c.id.in_(
+            select(leads.c.id)
+            .where(leads.c.campaign_id.in_(_OF_CAMPAIGNS), WAITING, leads.c.due_at <= bindparam("now"))
+            .limit(_MADE_READY_AT_ONCE)
+            .scalar_subquery()
+        )
+    )
+    .values(ready=True)
+)
+_CALLS = insert(calls)
+_PROCESSING = (
+    update(leads)
+    .where(leads.c.id == bindparam("of_lead"))
+    .values(status=LeadStatus.PROCESSING, call_id=bindparam("of_call"), grants=leads.c.grants + 1)
+)
+_NOTED = insert(lead_history)
+_TAGGED = update(campaigns).where(campaigns.c.id == bindparam("of_campaign"))
 
 
 async def grant_lines(tx: Transaction, *, now: datetime, limits: AccountLimits, limit: int = 100) -> list[Granted]:
@@ -131,16 +193,11 @@ class _Decision:
             return
         tx, now, granted_calls = self._tx, self._now, self._calls
         self._calls = []
-        await tx.execute(insert(calls), granted_calls)
+        await tx.execute(_CALLS, granted_calls)
         await self._pool.lease(tx, granted_calls, now)
+        await tx.execute(_PROCESSING, [{"of_lead": call["lead_id"], "of_call": call["id"]} for call in granted_calls])
         await tx.execute(
-            update(leads)
-            .where(leads.c.id == bindparam("of_lead"))
-            .values(status=LeadStatus.PROCESSING, call_id=bindparam("of_call"), grants=leads.c.grants + 1),
-            [{"of_lead": call["lead_id"], "of_call": call["id"]} for call in granted_calls],
-        )
-        await tx.execute(
-            insert(lead_history),
+            _NOTED,
             [
                 {
                     "lead_id": call["lead_id"],
@@ -156,7 +213,7 @@ class _Decision:
         """Write down what was given to whom, and whether something was held back."""
         await self._write()
         for campaign_id, tag in self._served.items():
-            await self._tx.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(finish_tag=tag))
+            await self._tx.execute(_TAGGED, {"of_campaign": campaign_id, "finish_tag": tag})
         if self._served or self._held != self._account.held:
             await pacing.set_account_clock(self._tx, held=self._held, virtual_time=self._sharing.virtual_time)
 
@@ -231,56 +288,34 @@ class _Decision:
 
 async def _candidates(tx: Transaction, in_flight: dict[str, int], now: datetime) -> list[Candidate]:
     """Running campaigns that have somebody to call, by the clock alone."""
-    own = leads.c.campaign_id == campaigns.c.id
-    # By zone, so that the index of ready leads is used: most of a backlog may be waiting.
-    in_zone = exists().where(
-        leads.c.campaign_id == campaign_zones.c.campaign_id, leads.c.zones == campaign_zones.c.zones, READY
-    )
-    ready = exists().where(campaign_zones.c.campaign_id == campaigns.c.id, in_zone)
-    somebody = ready | exists().where(own, WAITING, leads.c.due_at <= now)
-    window = templates.c.definition["calling_window"]
-    query = (
-        select(campaigns, templates.c.name.label("template_name"), window.label("window"))
-        .join(templates)
-        .where(campaigns.c.status == CampaignStatus.RUNNING, campaigns.c.open_leads > 0, somebody)
-    )
-    rows = (await tx.execute(query)).all()
+    rows = (await tx.execute(_CANDIDATES, {"now": now})).all()
     if not rows:
         return []
     live = await _live_calls(tx)
     found = {row.id: Candidate(row, live.get(row.id, 0), in_flight.get(row.id, 0), row.finish_tag) for row in rows}
-    ids = list(found)
-    for pair in await tx.execute(select(campaign_numbers).where(campaign_numbers.c.campaign_id.in_(ids))):
+    ids = {"of_campaigns": list(found)}
+    for pair in await tx.execute(_THEIR_NUMBERS, ids):
         found[pair.campaign_id].number_ids.add(pair.number_id)
-    for pair in await tx.execute(select(campaign_zones).where(campaign_zones.c.campaign_id.in_(ids))):
+    for pair in await tx.execute(_THEIR_ZONES, ids):
         found[pair.campaign_id].zones.append(pair.zones)
     return list(found.values())
 
 
 async def _live_calls(tx: Transaction) -> dict[str, int]:
-    rows: Iterable[Row[Any]] = await tx.execute(
-        select(lines.c.campaign_id, func.count().label("n"))
-        .where(lines.c.call_id.is_not(None))
-        .group_by(lines.c.campaign_id)
-    )
+    rows: Iterable[Row[Any]] = await tx.execute(_LIVE_CALLS)
     return {row.campaign_id: row.n for row in rows}
 
 
 async def _in_flight(tx: Transaction) -> dict[str, int]:
     """Lines that were granted and whose calls no worker has taken up yet, by campaign."""
     # Counted here: a GROUP BY would have SQLite read all calls in the order of their campaigns.
-    return Counter(await tx.scalars(select(calls.c.campaign_id).where(_UNACCEPTED).order_by(calls.c.granted_at)))
+    return Counter(await tx.scalars(_IN_FLIGHT))
 
 
 async def _make_ready(tx: Transaction, campaign_ids: Sequence[str], now: datetime) -> None:
     """Leads that waited for a time which has come join those that are ready."""
-    due = (
-        select(leads.c.id)
-        .where(leads.c.campaign_id.in_(campaign_ids), WAITING, leads.c.due_at <= now)
-        .limit(_MADE_READY_AT_ONCE)
-    )
     if campaign_ids:
-        await tx.execute(update(leads).where(leads.c.id.in_(due.scalar_subquery())).values(ready=True))
+        await tx.execute(_MADE_READY, {"of_campaigns": list(campaign_ids), "now": now})
 
 
 async def _best_leads(tx: Transaction, candidate: Candidate, now: datetime, limit: int) -> list[Row[Any]]:
@@ -289,15 +324,26 @@ async def _best_leads(tx: Transaction, candidate: Candidate, now: datetime, limi
     open_zones = [zones for zones in candidate.zones if window is None or _is_open(window, zones, _second(now))]
     if not open_zones:
         return []
-    best = [_ready_leads(candidate.id, zones, now, limit).subquery() for zones in open_zones]
-    found = union_all(*(select(part) for part in best)).subquery()
+    asked = {"of_campaign": candidate.id, "now": now, "long_ago": now - _LONGEST_CALL, "count": limit}
     rows = await tx.execute(
-        select(found).order_by(found.c.priority.desc(), found.c.attempts.desc(), found.c.due_at).limit(limit)
+        _best(len(open_zones)), asked | {f"zones_{place}": zones for place, zones in enumerate(open_zones)}
     )
     return list(rows.all())
 
 
-def _ready_leads(campaign_id: str, zones: str, now: datetime, limit: int) -> Select[Any]:
+@lru_cache
+def _best(zones: int) -> Select[Any]:
+    """The query for leads of so many zones."""
+    best = [_ready_leads(bindparam(f"zones_{place}")).subquery() for place in range(zones)]
+    found = union_all(*(select(part) for part in best)).subquery()
+    return (
+        select(found)
+        .order_by(found.c.priority.desc(), found.c.attempts.desc(), found.c.due_at)
+        .limit(bindparam("count", type_=Integer))
+    )
+
+
+def _ready_leads(zones: BindParameter[str]) -> Select[Any]:
     called = exists().where(
         calls.c.to_phone == leads.c.phone,
         calls.c.direction == Direction.OUTBOUND,
@@ -311,29 +357,29 @@ def _ready_leads(campaign_id: str, zones: str, now: datetime, limit: int) -> Sel
     return (
         select(leads)
         .where(
-            leads.c.campaign_id == campaign_id,
+            leads.c.campaign_id == bindparam("of_campaign"),
             leads.c.zones == zones,
             READY,
-            leads.c.due_at <= now,
+            leads.c.due_at <= bindparam("now"),
             leads.c.cancel_requested_at.is_(None),
-            leads.c.expires_at.is_(None) | (leads.c.expires_at > now),
+            leads.c.expires_at.is_(None) | (leads.c.expires_at > bindparam("now")),
             ~called,
             ~calling,
-            ~_given_up_too_early(now),
+            ~_given_up_too_early(),
         )
         .order_by(leads.c.priority.desc(), leads.c.attempts.desc(), leads.c.due_at)
-        .limit(limit)
+        .limit(bindparam("count", type_=Integer))
     )
 
 
-def _given_up_too_early(now: datetime) -> ColumnElement[bool]:
+def _given_up_too_early() -> ColumnElement[bool]:
     """The lead has an attempt that was settled as never made, and of which Twilio spoke afterwards: it rings."""
     return exists().where(
         calls.c.lead_id == leads.c.id,
         calls.c.progress == Progress.NOT_CREATED,
         calls.c.sid.is_not(None),
         calls.c.status.not_in([status for status in CallStatus if status.is_terminal]),
-        calls.c.granted_at > now - _LONGEST_CALL,
+        calls.c.granted_at > bindparam("long_ago"),
     )
 
 

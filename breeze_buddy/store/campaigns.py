@@ -1,12 +1,13 @@
 """Campaigns: rows, their numbers, their state, their progress."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 from pydantic import BaseModel
-from sqlalchemy import Row, Select, func, insert, select, update
+from sqlalchemy import Row, Select, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -33,6 +34,20 @@ def _rows() -> Select[Any]:
     return select(campaigns, templates.c.name.label("template_name")).join(templates)
 
 
+# Made once: what every lead asks several times is not put together anew each time.
+_OF_ID = _rows().where(campaigns.c.id == bindparam("campaign_id"))
+_LOCKED_OF_ID = _OF_ID.with_for_update(of=campaigns)
+_PHONES = (
+    select(campaign_numbers.c.campaign_id, numbers.c.phone)
+    .join(numbers)
+    .where(campaign_numbers.c.campaign_id.in_(bindparam("campaign_ids", expanding=True)))
+    .order_by(numbers.c.phone)
+)
+_TALLY = select(campaigns.c.workflow_id, campaigns.c.open_leads, campaigns.c.total_leads).where(
+    campaigns.c.id == bindparam("campaign_id")
+)
+
+
 async def _campaign(tx: Transaction, row: Row[Any]) -> Campaign:
     (campaign,) = await _campaigns(tx, [row])
     return campaign
@@ -43,12 +58,7 @@ async def _campaigns(tx: Transaction, rows: Sequence[Row[Any]]) -> list[Campaign
     if not rows:
         return []
     phones: dict[str, list[str]] = {row.id: [] for row in rows}
-    used = await tx.execute(
-        select(campaign_numbers.c.campaign_id, numbers.c.phone)
-        .join(numbers)
-        .where(campaign_numbers.c.campaign_id.in_(list(phones)))
-        .order_by(numbers.c.phone)
-    )
+    used = await tx.execute(_PHONES, {"campaign_ids": list(phones)})
     for campaign_id, phone in used:
         phones[campaign_id].append(phone)
     return [Campaign.model_validate({**row._asdict(), "numbers": tuple(phones[row.id])}) for row in rows]
@@ -127,8 +137,7 @@ def _pacing(pacing: Pacing) -> dict[str, Any]:
 
 async def get(tx: Transaction, campaign_id: str, *, lock: bool = False) -> Campaign:
     """Raises NotFound. `lock`: nobody else changes it until this transaction ends."""
-    query = _rows().where(campaigns.c.id == campaign_id)
-    row = (await tx.execute(query.with_for_update(of=campaigns) if lock else query)).first()
+    row = (await tx.execute(_LOCKED_OF_ID if lock else _OF_ID, {"campaign_id": campaign_id})).first()
     if row is None:
         raise NotFound("campaign", campaign_id)
     return await _campaign(tx, row)
@@ -264,9 +273,21 @@ async def progress(tx: Transaction, campaign_id: str, *, now: datetime) -> Campa
     )
 
 
-async def total_leads(tx: Transaction, campaign_id: str) -> int:
-    """How many leads were ever added."""
-    return int(await tx.scalar(select(campaigns.c.total_leads).where(campaigns.c.id == campaign_id)) or 0)
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Who runs a campaign, and how many of its leads are not FINISHED, of all that were ever added."""
+
+    workflow_id: str | None
+    open_leads: int
+    total_leads: int
+
+
+async def tally(tx: Transaction, campaign_id: str) -> Tally:
+    """Raises NotFound."""
+    row = (await tx.execute(_TALLY, {"campaign_id": campaign_id})).first()
+    if row is None:
+        raise NotFound("campaign", campaign_id)
+    return Tally(*row)
 
 
 async def unattended(tx: Transaction, *, overdue_since: datetime, limit: int = 50) -> list[Campaign]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
 
-from sqlalchemy import Row, exists, func, insert, select, update
+from sqlalchemy import Row, bindparam, exists, func, insert, select, update
 
 from breeze_buddy.domain.call import CallFacts, CallStatus, Direction, Progress
 from breeze_buddy.domain.conversation import ConversationReport, ConversationState, Ending
@@ -95,13 +95,15 @@ async def _variables_of(tx: Transaction, call: Row[Any]) -> dict[str, str]:
     return (await lead_rows.get(tx, call.lead_id)).variables
 
 
+_OPEN = select(
+    exists().where(stream_claims.c.call_id == bindparam("of_call"))
+    & ~exists().where(conversations.c.call_id == bindparam("of_call"), conversations.c.report.is_not(None))
+)
+
+
 async def is_open(tx: Transaction, call_id: str) -> bool:
     """Whether a media server has taken this call's stream and not reported yet."""
-    claimed = await tx.scalar(select(exists().where(stream_claims.c.call_id == call_id)))
-    reported = await tx.scalar(
-        select(exists().where(conversations.c.call_id == call_id, conversations.c.report.is_not(None)))
-    )
-    return bool(claimed) and not reported
+    return bool(await tx.scalar(_OPEN, {"of_call": call_id}))
 
 
 async def save_state(tx: Transaction, call_id: str, state: ConversationState, *, now: datetime) -> None:

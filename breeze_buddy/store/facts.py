@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, select, update
+from sqlalchemy import Row, bindparam, select, update
 
 from breeze_buddy.domain.call import AnsweredBy, CallFacts, CallStatus, Direction, FailureClass, Progress
 from breeze_buddy.domain.conversation import ConversationReport, Ending
@@ -16,10 +16,22 @@ from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.errors import NotFound
 from breeze_buddy.store.schema import calls, campaigns, conversations
 
+# Made once: what every lead asks several times is not put together anew each time.
+_LOCKED = select(calls).where(calls.c.id == bindparam("call_id")).with_for_update()
+_CHANGED = update(calls).where(calls.c.id == bindparam("call_id"))
+_TEMPLATE_ID = select(campaigns.c.template_id).where(campaigns.c.id == bindparam("campaign_id"))
+_REPORT = select(conversations.c.report).where(conversations.c.call_id == bindparam("of_call"))
+_DIALLED = (
+    select(calls, conversations.c.report, conversations.c.state.is_not(None).label("conversed"))
+    .join(conversations, conversations.c.call_id == calls.c.id, isouter=True)
+    .where(calls.c.intended_at.is_not(None), calls.c.direction == Direction.OUTBOUND)
+)
+_DIALLED_FOR_LEAD = _DIALLED.where(calls.c.lead_id == bindparam("of_lead")).order_by(calls.c.granted_at, calls.c.id)
+
 
 async def locked_call(tx: Transaction, call_id: str) -> Row[Any]:
     """The row of an attempt, which nobody else changes until this transaction ends. Raises NotFound."""
-    row = (await tx.execute(select(calls).where(calls.c.id == call_id).with_for_update())).first()
+    row = (await tx.execute(_LOCKED, {"call_id": call_id})).first()
     if row is None:
         raise NotFound("call", call_id)
     return row
@@ -29,7 +41,7 @@ async def template_of(tx: Transaction, call: Row[Any]) -> Template:
     """The template that a call is held by: its number's when the person called us, else its campaign's."""
     template_id = call.template_id
     if template_id is None:
-        template_id = await tx.scalar(select(campaigns.c.template_id).where(campaigns.c.id == call.campaign_id))
+        template_id = await tx.scalar(_TEMPLATE_ID, {"campaign_id": call.campaign_id})
     return (await template_rows.get(tx, template_id)).template
 
 
@@ -68,34 +80,30 @@ async def add_facts(tx: Transaction, call: Row[Any], news: CallFacts) -> CallFac
         # Given up too early, and not yet drawn conclusions from: there is a call.
         changes |= {"progress": Progress.DIALLED, "refusal": None, "error_message": None}
     if changes:
-        await tx.execute(update(calls).where(calls.c.id == call.id).values(**changes))
+        await change_call(tx, call.id, **changes)
     return after
 
 
+async def change_call(tx: Transaction, call_id: str, **values: Any) -> None:
+    """Set columns of an attempt."""
+    await tx.execute(_CHANGED, {"call_id": call_id, **values})
+
+
 async def report_of(tx: Transaction, call_id: str) -> ConversationReport | None:
-    report = await tx.scalar(select(conversations.c.report).where(conversations.c.call_id == call_id))
+    report = await tx.scalar(_REPORT, {"of_call": call_id})
     return ConversationReport.model_validate(report) if report is not None else None
 
 
 async def attempts_of(tx: Transaction, lead_id: str) -> list[Attempt]:
     """The facts of all attempts of a lead that were meant to be dialled, the oldest first."""
-    dialled = _attempts().where(calls.c.lead_id == lead_id).order_by(calls.c.granted_at, calls.c.id)
-    return [_attempt(row) for row in await tx.execute(dialled)]
+    return [_attempt(row) for row in await tx.execute(_DIALLED_FOR_LEAD, {"of_lead": lead_id})]
 
 
 async def last_attempts(tx: Transaction, campaign_id: str, *, settled_after: datetime, limit: int) -> list[Attempt]:
     """The facts of the attempts of a campaign that were meant to be dialled and are settled, the newest first."""
     settled = (calls.c.campaign_id == campaign_id) & (calls.c.settled_at > settled_after)
-    newest = _attempts().where(settled).order_by(calls.c.settled_at.desc(), calls.c.id).limit(limit)
+    newest = _DIALLED.where(settled).order_by(calls.c.settled_at.desc(), calls.c.id).limit(limit)
     return [_attempt(row) for row in await tx.execute(newest)]
-
-
-def _attempts() -> Select[Any]:
-    return (
-        select(calls, conversations.c.report, conversations.c.state.is_not(None).label("conversed"))
-        .join(conversations, conversations.c.call_id == calls.c.id, isouter=True)
-        .where(calls.c.intended_at.is_not(None), calls.c.direction == Direction.OUTBOUND)
-    )
 
 
 def _attempt(row: Row[Any]) -> Attempt:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Row, and_, func, insert, or_, select, update
+from sqlalchemy import Row, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from breeze_buddy.domain.campaign import CampaignStatus, check_campaign_transition
@@ -45,6 +45,18 @@ class Added:
 
     ids: list[str]
     duplicates: int
+
+
+# Made once: what every lead asks several times is not put together anew each time.
+_OF_ID = select(leads).where(leads.c.id == bindparam("lead_id"))
+_LOCKED_OF_ID = _OF_ID.with_for_update()
+_CHANGED = update(leads).where(leads.c.id == bindparam("of_lead"))
+_NOTED = insert(lead_history)
+_CLOSED = (
+    update(campaigns)
+    .where(campaigns.c.id == bindparam("of_campaign"))
+    .values(open_leads=campaigns.c.open_leads - bindparam("count"))
+)
 
 
 def _lead(row: Row[Any]) -> Lead:
@@ -128,8 +140,7 @@ async def get(tx: Transaction, lead_id: str) -> Lead:
 
 async def row_of(tx: Transaction, lead_id: str, *, lock: bool = False) -> Row[Any]:
     """The whole row of a lead. Raises NotFound. `lock`: nobody else changes it until this transaction ends."""
-    query = select(leads).where(leads.c.id == lead_id)
-    row = (await tx.execute(query.with_for_update() if lock else query)).first()
+    row = (await tx.execute(_LOCKED_OF_ID if lock else _OF_ID, {"lead_id": lead_id})).first()
     if row is None:
         raise NotFound("lead", lead_id)
     return row
@@ -187,17 +198,15 @@ async def move(
         values["ready"] = values["due_at"] <= now
     if wanted is LeadStatus.FINISHED:
         values |= {"finished_at": now, "outcome": outcome, "call_id": None}
-    await tx.execute(update(leads).where(leads.c.id == lead.id).values(status=wanted, **values))
-    await tx.execute(insert(lead_history).values(lead_id=lead.id, status=wanted, reason=reason, at=now))
+    await tx.execute(_CHANGED, {"of_lead": lead.id, "status": wanted, **values})
+    await tx.execute(_NOTED, {"lead_id": lead.id, "status": wanted, "reason": reason, "at": now})
     if wanted is LeadStatus.FINISHED:
         await close(tx, lead.campaign_id, 1)
 
 
 async def close(tx: Transaction, campaign_id: str, count: int) -> None:
     """Count `count` leads of a campaign as finished."""
-    await tx.execute(
-        update(campaigns).where(campaigns.c.id == campaign_id).values(open_leads=campaigns.c.open_leads - count)
-    )
+    await tx.execute(_CLOSED, {"of_campaign": campaign_id, "count": count})
 
 
 async def count_open(tx: Transaction, campaign_id: str) -> int:

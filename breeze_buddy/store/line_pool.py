@@ -9,13 +9,38 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, select, update
+from sqlalchemy import Integer, Row, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from breeze_buddy.domain.inbound import InboundPolicy
 from breeze_buddy.domain.presence import nearness
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.schema import lines, number_days, numbers
+
+# Made once: what every decision asks is not put together anew each time.
+_FREE = select(lines.c.number_id, func.count().label("n")).where(lines.c.call_id.is_(None)).group_by(lines.c.number_id)
+_ENABLED = (
+    select(numbers, number_days.c.calls.label("used"))
+    .outerjoin(number_days, (number_days.c.number_id == numbers.c.id) & (number_days.c.day == bindparam("on_day")))
+    .where(numbers.c.enabled.is_(True))
+)
+_FREE_OF_NUMBER = (
+    select(lines.c.id)
+    .where(lines.c.number_id == bindparam("of_number"), lines.c.call_id.is_(None))
+    .order_by(lines.c.channel)
+    .limit(bindparam("count", type_=Integer))
+)
+_LEASED = (
+    update(lines)
+    .where(lines.c.id == bindparam("of_line"))
+    .values(call_id=bindparam("of_call"), campaign_id=bindparam("of_campaign"), leased_at=bindparam("at"))
+)
+_COUNTED = {
+    name: dialect.insert(number_days).on_conflict_do_update(
+        index_elements=["number_id", "day"], set_={"calls": number_days.c.calls + bindparam("by", type_=Integer)}
+    )
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
 
 
 def day_of(moment: datetime) -> date:
@@ -74,42 +99,22 @@ class LinePool:
             by_number.setdefault(call["number_id"], []).append(call)
         leased: list[dict[str, Any]] = []
         for number_id, its_calls in by_number.items():
-            free = await tx.scalars(
-                select(lines.c.id)
-                .where(lines.c.number_id == number_id, lines.c.call_id.is_(None))
-                .order_by(lines.c.channel)
-                .limit(len(its_calls))
-            )
+            free = await tx.scalars(_FREE_OF_NUMBER, {"of_number": number_id, "count": len(its_calls)})
             pairs = zip(free, its_calls, strict=True)
-            leased += [{"of_line": line, "of_call": c["id"], "of_campaign": c["campaign_id"]} for line, c in pairs]
+            leased += [
+                {"of_line": line, "of_call": c["id"], "of_campaign": c["campaign_id"], "at": now} for line, c in pairs
+            ]
             await _count(tx, number_id, self._day, len(its_calls))
-        await tx.execute(
-            update(lines)
-            .where(lines.c.id == bindparam("of_line"))
-            .values(call_id=bindparam("of_call"), campaign_id=bindparam("of_campaign"), leased_at=now),
-            leased,
-        )
+        await tx.execute(_LEASED, leased)
 
 
 async def line_pool(tx: Transaction, *, now: datetime) -> LinePool:
     """Read what is free now; lines that numbers keep for callers are not."""
-    free = {
-        row.number_id: row.n
-        for row in await tx.execute(
-            select(lines.c.number_id, func.count().label("n"))
-            .where(lines.c.call_id.is_(None))
-            .group_by(lines.c.number_id)
-        )
-    }
+    free = {row.number_id: row.n for row in await tx.execute(_FREE)}
     if not free:
         return LinePool([], {}, day_of(now))
     day = day_of(now)
-    used = number_days.c.calls.label("used")
-    rows = await tx.execute(
-        select(numbers, used)
-        .outerjoin(number_days, (number_days.c.number_id == numbers.c.id) & (number_days.c.day == day))
-        .where(numbers.c.enabled.is_(True))
-    )
+    rows = await tx.execute(_ENABLED, {"on_day": day})
     found, channels = [], {}
     for row in rows:
         channels[row.id] = row.channels
@@ -130,12 +135,8 @@ async def uncount(tx: Transaction, call: Row[Any]) -> None:
 
 
 async def _count(tx: Transaction, number_id: str, day: date, by: int) -> None:
-    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
-    await tx.execute(
-        dialect.insert(number_days)
-        .values(number_id=number_id, day=day, calls=max(by, 0))
-        .on_conflict_do_update(index_elements=["number_id", "day"], set_={"calls": number_days.c.calls + by})
-    )
+    counted = {"number_id": number_id, "day": day, "calls": max(by, 0), "by": by}
+    await tx.execute(_COUNTED[tx.dialect.name], counted)
 
 
 async def all_capped(tx: Transaction, number_ids: Collection[str], *, now: datetime) -> bool:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from breeze_buddy.domain.number import Number, NumberInput, NumberUpdate
@@ -97,21 +97,22 @@ async def _fit_lines(tx: Transaction, number_id: str, channels: int) -> None:
     )
 
 
+_LINE_OF = select(lines).where(lines.c.call_id == bindparam("of_call"))
+_CHANNELS = select(numbers.c.channels).where(numbers.c.id == bindparam("number_id")).with_for_update(read=True)
+_FREED = update(lines).where(lines.c.id == bindparam("line_id"))
+
+
 async def free_line(tx: Transaction, call_id: str) -> bool:
     """Give back the line of an attempt. False when it had none: freeing twice does nothing."""
-    line = (await tx.execute(select(lines).where(lines.c.call_id == call_id))).first()
+    line = (await tx.execute(_LINE_OF, {"of_call": call_id})).first()
     if line is None:
         return False
     # With the lock, so that channels taken away in this moment are seen, or see the line free.
-    channels = await tx.scalar(
-        select(numbers.c.channels).where(numbers.c.id == line.number_id).with_for_update(read=True)
-    )
+    channels = await tx.scalar(_CHANNELS, {"number_id": line.number_id})
     if channels is not None and line.channel >= channels:
         await tx.execute(delete(lines).where(lines.c.id == line.id))
     else:
-        await tx.execute(
-            update(lines).where(lines.c.id == line.id).values(call_id=None, campaign_id=None, leased_at=None)
-        )
+        await tx.execute(_FREED, {"line_id": line.id, "call_id": None, "campaign_id": None, "leased_at": None})
     return True
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from breeze_buddy.domain.pacing import LONGEST_HOLD, AccountLimits, slot, spacing
@@ -16,6 +16,13 @@ from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.schema import campaigns, pacing_clocks
 
 ACCOUNT = "account"
+
+_ACCOUNT = select(pacing_clocks).where(pacing_clocks.c.key == ACCOUNT)
+_LOCKED_ACCOUNT = _ACCOUNT.with_for_update()
+_SET_ACCOUNT = update(pacing_clocks).where(pacing_clocks.c.key == ACCOUNT)
+_OF_CAMPAIGN = select(campaigns.c.calls_per_second, campaigns.c.next_dial_at).where(
+    campaigns.c.id == bindparam("campaign_id")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +39,7 @@ class Turn:
 
 async def account_clock(tx: Transaction, *, lock: bool = False) -> Row[Any]:
     """The row of the account; made when there is none."""
-    query = select(pacing_clocks).where(pacing_clocks.c.key == ACCOUNT)
-    if lock:
-        query = query.with_for_update()
+    query = _LOCKED_ACCOUNT if lock else _ACCOUNT
     row = (await tx.execute(query)).first()
     if row is None:
         dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
@@ -46,17 +51,13 @@ async def account_clock(tx: Transaction, *, lock: bool = False) -> Row[Any]:
 
 async def set_account_clock(tx: Transaction, **values: Any) -> None:
     """Change columns of the account's row."""
-    await tx.execute(update(pacing_clocks).where(pacing_clocks.c.key == ACCOUNT).values(**values))
+    await tx.execute(_SET_ACCOUNT, values)
 
 
 async def take_turn(tx: Transaction, campaign_id: str, limits: AccountLimits, *, now: datetime) -> Turn:
     """The next moment that the account's rate and the campaign's allow; taken when it is near enough."""
     account = await account_clock(tx, lock=True)
-    own = (
-        await tx.execute(
-            select(campaigns.c.calls_per_second, campaigns.c.next_dial_at).where(campaigns.c.id == campaign_id)
-        )
-    ).one()
+    own = (await tx.execute(_OF_CAMPAIGN, {"campaign_id": campaign_id})).one()
     paced = own.calls_per_second is not None
     at = slot(now, account.next_dial_at, own.next_dial_at if paced else None)
     if at > now + LONGEST_HOLD:

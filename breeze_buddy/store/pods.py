@@ -102,12 +102,13 @@ async def hold(tx: Transaction, call_id: str, name: str, *, now: datetime) -> No
     await _lease(tx, [{"call_id": call_id, "pod": name, "leased_at": now, "released_at": None}])
 
 
+_RELEASED = update(pod_leases).where(pod_leases.c.call_id == bindparam("of_call"), pod_leases.c.released_at.is_(None))
+
+
 async def release(tx: Transaction, call_id: str, *, now: datetime, pod: str | None = None) -> None:
     """The call needs no pod any more; with `pod`, only if it is this one that has it."""
-    done = update(pod_leases).where(pod_leases.c.call_id == call_id, pod_leases.c.released_at.is_(None))
-    if pod is not None:
-        done = done.where(pod_leases.c.pod == pod)
-    await tx.execute(done.values(released_at=now))
+    done = _RELEASED if pod is None else _RELEASED.where(pod_leases.c.pod == pod)
+    await tx.execute(done, {"of_call": call_id, "released_at": now})
 
 
 # What can be seen

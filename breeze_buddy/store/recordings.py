@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, func, insert, select, update
+from sqlalchemy import Row, Select, bindparam, func, insert, select, update
 
 from breeze_buddy.domain.recording import RecordingFacts, RecordingStatus
 from breeze_buddy.store.database import Transaction
@@ -69,12 +69,16 @@ async def note(tx: Transaction, call_id: str, facts: RecordingFacts) -> None:
         await tx.execute(update(recordings).where(recordings.c.sid == facts.sid).values(**values))
 
 
+_OF_CALL = (
+    select(recordings)
+    .where(recordings.c.call_id == bindparam("of_call"))
+    .order_by(recordings.c.started_at, recordings.c.sid)
+)
+
+
 async def of_call(tx: Transaction, call_id: str) -> list[Recording]:
     """The recordings of a call, in the order they began."""
-    rows = await tx.execute(
-        select(recordings).where(recordings.c.call_id == call_id).order_by(recordings.c.started_at, recordings.c.sid)
-    )
-    return [_recording(row) for row in rows]
+    return [_recording(row) for row in await tx.execute(_OF_CALL, {"of_call": call_id})]
 
 
 async def mark_stored(tx: Transaction, sid: str, *, stored_as: str, size_bytes: int, now: datetime) -> None:

@@ -4,13 +4,21 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from breeze_buddy.domain.template import StoredTemplate, Template
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.errors import Conflict, NotFound
 from breeze_buddy.store.schema import templates
+
+_OF_ID = select(templates).where(templates.c.id == bindparam("template_id"))
+_VERSION_OF_ID = select(templates.c.version, templates.c.updated_at).where(templates.c.id == bindparam("template_id"))
+
+# Templates as they were read last, by id: reading one takes longer than all else that is asked for a call. Every
+# change has a version and a time of its own.
+_read: dict[str, StoredTemplate] = {}
+_MOST_KEPT = 1000
 
 
 def _stored(row: Row[Any]) -> StoredTemplate:
@@ -73,10 +81,18 @@ async def register(tx: Transaction, template: Template, *, now: datetime) -> Sto
 
 async def get(tx: Transaction, template_id: str) -> StoredTemplate:
     """Raises NotFound."""
-    row = (await tx.execute(select(templates).where(templates.c.id == template_id))).first()
+    known = _read.get(template_id)
+    if known is not None:
+        now = (await tx.execute(_VERSION_OF_ID, {"template_id": template_id})).first()
+        if now is not None and (now.version, now.updated_at) == (known.version, known.updated_at):
+            return known
+    row = (await tx.execute(_OF_ID, {"template_id": template_id})).first()
     if row is None:
         raise NotFound("template", template_id)
-    return _stored(row)
+    if len(_read) >= _MOST_KEPT:
+        _read.clear()
+    _read[template_id] = stored = _stored(row)
+    return stored
 
 
 async def by_name(tx: Transaction, name: str) -> StoredTemplate:

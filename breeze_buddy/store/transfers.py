@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, bindparam, func, insert, select, update
 
 from breeze_buddy.domain.call import CallStatus, Progress
 from breeze_buddy.domain.conversation import ConversationReport, ConversationState, Ending
@@ -259,16 +259,18 @@ async def latest_ending(tx: Transaction, call_id: str) -> TransferEnding | None:
     return TransferEnding(ending) if ending is not None else None
 
 
+_OPEN_OF = select(transfers).where(transfers.c.call_id == bindparam("of_call"), transfers.c.ended_at.is_(None))
+_CONVERSATION_OF = select(conversation_rows).where(conversation_rows.c.call_id == bindparam("of_call"))
+
+
 async def close_left(tx: Transaction, call_id: str, *, now: datetime) -> None:
     """A call is over: a transfer that no workflow ended, and a conversation on its way back from one, end with it."""
-    left = (
-        await tx.execute(select(transfers).where(transfers.c.call_id == call_id, transfers.c.ended_at.is_(None)))
-    ).first()
+    left = (await tx.execute(_OPEN_OF, {"of_call": call_id})).first()
     if left is not None:
         ending = TransferEnding.TALKED if left.connected_at is not None else TransferEnding.CUSTOMER_HUNG_UP
         await end(tx, left.id, ending, returned=False, now=now)
         return
-    row = (await tx.execute(select(conversation_rows).where(conversation_rows.c.call_id == call_id))).first()
+    row = (await tx.execute(_CONVERSATION_OF, {"of_call": call_id})).first()
     if row is None or row.state is None or row.report is not None:
         return
     state = ConversationState.model_validate(row.state)

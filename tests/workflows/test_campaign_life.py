@@ -176,7 +176,7 @@ async def test_a_definition_given_to_temporal_waits_for_its_time_too(rig: Rig) -
 
     async def waits() -> bool:
         progress = await handle.query("progress")
-        return progress is not None and progress["status"] == "CREATED"
+        return bool(progress) and str(progress["status"]) == "CREATED"
 
     await rig.until(waits)
     await handle.signal("update_pacing", {"calls_per_second": 3})
@@ -216,7 +216,7 @@ async def test_a_pause_lets_live_calls_go_on_and_dials_nobody(rig: Rig) -> None:
         await rig.simulator.exchange.hang_up(call)
 
     async def settled() -> bool:
-        return (await rig.api.get(f"/campaigns/{campaign_id}/progress")).json()["live_calls"] == 0
+        return bool((await rig.api.get(f"/campaigns/{campaign_id}/progress")).json()["live_calls"] == 0)
 
     await rig.until(settled)
     assert sum(rang(rig, phones)) == 2
@@ -249,6 +249,18 @@ async def test_a_cancel_hangs_up_or_lets_calls_finish(rig: Rig, hang_up: bool, e
         await rig.lead_in(phone, "FINISHED")
     assert await workflow_closed(rig, campaign_id) is WorkflowExecutionStatus.COMPLETED
     assert sum(rang(rig, phones)) == 2
+
+
+async def test_a_cancel_that_let_calls_finish_can_be_made_one_that_hangs_up(rig: Rig) -> None:
+    phone = rig.person(ring_s=60)
+    campaign_id = await rig.created([phone], number=await rig.number(), ring_timeout_s=120)
+    await do(rig, campaign_id, "start")
+    (call,) = await ringing(rig, [phone], 1)
+    await do(rig, campaign_id, "cancel", {"hang_up": False})
+    await do(rig, campaign_id, "cancel", {"hang_up": True})
+    assert (await rig.lead_in(phone, "FINISHED"))["outcome"] == "CANCELLED"
+    assert call.status == "canceled"
+    assert await workflow_closed(rig, campaign_id) is WorkflowExecutionStatus.COMPLETED
 
 
 async def test_other_pacing_is_used_while_calls_are_on(rig: Rig) -> None:
@@ -444,7 +456,7 @@ async def test_the_sweep_says_which_leads_lost_their_workflow(rig: Rig) -> None:
     await rig.lead_in(live, "RETRY")
 
     async def free() -> bool:
-        return (await rig.api.get(f"/campaigns/{campaign_id}/progress")).json()["live_calls"] == 0
+        return bool((await rig.api.get(f"/campaigns/{campaign_id}/progress")).json()["live_calls"] == 0)
 
     await rig.until(free)
     assert rang(rig, [live, well]) == [1, 1]

@@ -5,7 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import ScheduleActionExecutionStartWorkflow, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from breeze_buddy.domain.messages import RETENTION_SCHEDULE_ID, SWEEP_SCHEDULE_ID, campaign_schedule_id
@@ -157,7 +157,9 @@ async def test_the_sweep_is_scheduled_hourly_and_only_once(real_time_rig: Rig) -
         actions = (await handle.describe()).info.recent_actions
         if not actions:
             return None
-        found: dict[str, int] = await rig.client.get_workflow_handle(actions[0].action.workflow_id).result()  # type: ignore[union-attr]
+        started = actions[0].action
+        assert isinstance(started, ScheduleActionExecutionStartWorkflow)
+        found: dict[str, int] = await rig.client.get_workflow_handle(started.workflow_id).result()
         return found
 
     assert set((await rig.until(result)).values()) == {0}

@@ -124,7 +124,6 @@ do_not_call = Table(
     Column("call_id", String(36)),
     _time("created_at", nullable=False),
 )
-Index("ix_do_not_call_created_at_phone", do_not_call.c.created_at, do_not_call.c.phone)
 
 # Callers whose calls to us are refused.
 blocked_callers = Table(

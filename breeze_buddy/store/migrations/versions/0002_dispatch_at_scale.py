@@ -29,9 +29,6 @@ def upgrade() -> None:
         sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("phone", name=op.f("pk_do_not_call")),
     )
-    with op.batch_alter_table("do_not_call", schema=None) as batch_op:
-        batch_op.create_index("ix_do_not_call_created_at_phone", ["created_at", "phone"], unique=False)
-
     op.create_table(
         "pacing_clocks",
         sa.Column("key", sa.String(length=64), nullable=False),
@@ -152,7 +149,4 @@ def downgrade() -> None:
     op.drop_table("campaign_zones")
     op.drop_table("number_days")
     op.drop_table("pacing_clocks")
-    with op.batch_alter_table("do_not_call", schema=None) as batch_op:
-        batch_op.drop_index("ix_do_not_call_created_at_phone")
-
     op.drop_table("do_not_call")

@@ -225,6 +225,8 @@ async def test_a_pause_lets_live_calls_go_on_and_dials_nobody(rig: Rig) -> None:
     assert sum(rang(rig, phones)) == 4
     await do(rig, campaign_id, "cancel")
     await in_status(rig, campaign_id, "CANCELLED")
+    assert await workflow_closed(rig, campaign_id) is WorkflowExecutionStatus.COMPLETED
+    await rig.save_campaign("paused_and_cancelled", campaign_id)
 
 
 @pytest.mark.parametrize(("hang_up", "ended"), [(True, "canceled"), (False, "ringing")])

@@ -43,7 +43,7 @@ class CallActivities:
     async def _tell_if_paused(self, campaign_id: str) -> None:
         """A campaign that was paused by itself says so where people look at it in Temporal."""
         async with self._database.read() as tx:
-            campaign = await campaigns.get(tx, campaign_id)
+            campaign = await campaigns.tally(tx, campaign_id)
         if campaign.status is CampaignStatus.PAUSED and campaign.workflow_id is not None:
             await self._signals.to_workflow(campaign.workflow_id, messages.PROGRESSED)
 

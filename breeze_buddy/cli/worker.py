@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 from collections.abc import Sequence
@@ -157,6 +158,9 @@ async def serve(settings: Settings) -> None:
         client = await connect(settings)
         process = WorkerProcess(settings, database, client, twilio)
         await _schedule(client, settings.temporal_task_queue)
+        # What lives as long as the process is left out of collections.
+        gc.collect()
+        gc.freeze()
         task = asyncio.create_task(process.run())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -107,7 +107,7 @@ async def accept_grant(tx: Transaction, call_id: str, *, limits: AccountLimits, 
     """Take up a grant and note the intent to dial, or say why not. Raises NotFound."""
     call = await locked_call(tx, call_id)
     lead = await lead_rows.row_of(tx, call.lead_id, lock=True)
-    campaign = await campaign_rows.get(tx, call.campaign_id)
+    campaign = await campaign_rows.without_numbers(tx, call.campaign_id)
     template = (await template_rows.get(tx, campaign.template_id)).template
     match call.progress:
         case Progress.DIALLED | Progress.ENDED if call.settled_at is None:
@@ -231,7 +231,7 @@ async def _settle_undialled(tx: Transaction, call: Row[Any], *, now: datetime, r
 async def order_of(tx: Transaction, call_id: str) -> DialOrder:
     """What was meant to be dialled for an attempt. Raises NotFound."""
     call = await locked_call(tx, call_id)
-    campaign = await campaign_rows.get(tx, call.campaign_id)
+    campaign = await campaign_rows.without_numbers(tx, call.campaign_id)
     template = (await template_rows.get(tx, campaign.template_id)).template
     return _order(call, template, call.intended_at or call.granted_at)
 
@@ -292,7 +292,7 @@ async def finish_attempt(
     """
     call = await locked_call(tx, call_id)
     lead = await lead_rows.row_of(tx, call.lead_id, lock=True)
-    campaign = await campaign_rows.get(tx, call.campaign_id)
+    campaign = await campaign_rows.without_numbers(tx, call.campaign_id)
     template = (await template_rows.get(tx, campaign.template_id)).template
     if call.settled_at is not None:
         return await _end(tx, call, lead, template), campaign.id
@@ -397,5 +397,5 @@ async def standing_of(tx: Transaction, lead_id: str) -> Standing:
 
 
 async def _has_webhook(tx: Transaction, lead: Row[Any]) -> bool:
-    campaign = await campaign_rows.get(tx, lead.campaign_id)
+    campaign = await campaign_rows.without_numbers(tx, lead.campaign_id)
     return (await template_rows.get(tx, campaign.template_id)).template.webhook_url is not None

@@ -43,7 +43,7 @@ _PHONES = (
     .where(campaign_numbers.c.campaign_id.in_(bindparam("campaign_ids", expanding=True)))
     .order_by(numbers.c.phone)
 )
-_TALLY = select(campaigns.c.workflow_id, campaigns.c.open_leads, campaigns.c.total_leads).where(
+_TALLY = select(campaigns.c.workflow_id, campaigns.c.status, campaigns.c.open_leads, campaigns.c.total_leads).where(
     campaigns.c.id == bindparam("campaign_id")
 )
 
@@ -141,6 +141,14 @@ async def get(tx: Transaction, campaign_id: str, *, lock: bool = False) -> Campa
     if row is None:
         raise NotFound("campaign", campaign_id)
     return await _campaign(tx, row)
+
+
+async def without_numbers(tx: Transaction, campaign_id: str) -> Campaign:
+    """A campaign for who does not care which numbers it calls from: half the work. Raises NotFound."""
+    row = (await tx.execute(_OF_ID, {"campaign_id": campaign_id})).first()
+    if row is None:
+        raise NotFound("campaign", campaign_id)
+    return Campaign.model_validate(row._asdict())
 
 
 async def by_request(tx: Transaction, request_id: str) -> Campaign | None:
@@ -278,6 +286,7 @@ class Tally:
     """Who runs a campaign, and how many of its leads are not FINISHED, of all that were ever added."""
 
     workflow_id: str | None
+    status: CampaignStatus
     open_leads: int
     total_leads: int
 
@@ -287,7 +296,7 @@ async def tally(tx: Transaction, campaign_id: str) -> Tally:
     row = (await tx.execute(_TALLY, {"campaign_id": campaign_id})).first()
     if row is None:
         raise NotFound("campaign", campaign_id)
-    return Tally(*row)
+    return Tally(row.workflow_id, CampaignStatus(row.status), row.open_leads, row.total_leads)
 
 
 async def unattended(tx: Transaction, *, overdue_since: datetime, limit: int = 50) -> list[Campaign]:

@@ -5,7 +5,7 @@ system says that Temporal and the worker have used, divided by the leads.
 """
 
 import asyncio
-import statistics
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -64,6 +64,7 @@ async def _minimal(stack: LeadStack, leads: int, lines: int) -> Cost:
     spec = ChildSpec(
         "minimal-worker",
         (sys.executable, "-m", "bench.minimal_lead", address),
+        os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)},
         probe=polls_temporal(address, "default", TASK_QUEUE),
     )
     worker = Child(spec, stack.folder / "logs")
@@ -132,8 +133,3 @@ async def _campaign(stack: LeadStack, receiver: WebhookReceiver, number: str, na
 async def _most_events(stack: LeadStack, ids: list[str]) -> int:
     lengths = [(await stack.temporal.get_workflow_handle(one).describe()).history_length for one in ids[-_SAMPLE:]]
     return max(lengths)
-
-
-def spread(values: list[float]) -> str:
-    """Mean and the greatest, for people."""
-    return f"{statistics.mean(values):.1f} (worst {max(values):.1f})"

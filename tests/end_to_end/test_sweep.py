@@ -9,7 +9,6 @@ from breeze_buddy.domain.messages import SWEEP_SCHEDULE_ID
 
 from .stack import Stack, template
 
-
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 

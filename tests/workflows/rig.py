@@ -19,6 +19,7 @@ import httpx
 import uvicorn
 from pydantic import SecretStr
 from temporalio import activity
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
@@ -35,6 +36,7 @@ from breeze_buddy.store.database import Database
 
 HISTORIES = Path(__file__).parent / "histories"
 AUTH_TOKEN = "token-of-the-tests"
+_TASK_COMPLETED = "EVENT_TYPE_WORKFLOW_TASK_COMPLETED"
 
 
 class SkippedClock:
@@ -221,6 +223,18 @@ class Rig:
 
     def workflow(self, lead: dict[str, Any]) -> WorkflowHandle[Any, Any]:
         return self.client.get_workflow_handle(lead_workflow_id(lead["id"]))
+
+    async def terminate(self, lead: dict[str, Any]) -> None:
+        """Terminate a lead's workflow while it waits. In the middle of a workflow task, the server would keep its time
+        from being skipped for ever."""
+        handle = self.workflow(lead)
+
+        async def waits() -> bool:
+            history = await handle.fetch_history()
+            return EventType.Name(history.events[-1].event_type) in ("EVENT_TYPE_TIMER_STARTED", _TASK_COMPLETED)
+
+        await self.until(waits)
+        await handle.terminate("by an operator")
 
     async def result(self, lead: dict[str, Any]) -> Any:
         """The result of a lead's workflow, without skipping time to get it."""

@@ -449,7 +449,7 @@ async def test_the_sweep_says_which_leads_lost_their_workflow(rig: Rig) -> None:
     await do(rig, campaign_id, "start")
     first, second = await ringing(rig, [live, well], 2)
     lead = await rig.lead(live)
-    await rig.workflow(lead).terminate("by an operator")
+    await rig.terminate(lead)
     await rig.skip(timedelta(minutes=10))
     found = await rig.sweep()
     assert (found["leads_without_workflow"], found["lines_freed"]) == (1, 0)

@@ -126,7 +126,7 @@ async def test_leads_whose_workflows_were_terminated_go_on(rig: Rig) -> None:
             return bool(rig.calls_to(phone))
 
         await rig.until(dialled)
-        await rig.workflow(lead).terminate("by an operator")
+        await rig.terminate(lead)
     await rig.skip(timedelta(hours=2))
     for call in rig.calls_to(ringing):
         await rig.simulator.exchange.hang_up(call)

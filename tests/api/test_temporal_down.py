@@ -11,6 +11,7 @@ import pytest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from breeze_buddy.activities.clients import account_limits
 from breeze_buddy.activities.dispatch import Dispatcher
 from breeze_buddy.activities.relay import Relay
 from breeze_buddy.activities.signals import Signals
@@ -98,7 +99,7 @@ async def test_what_was_said_while_temporal_was_away_is_delivered_later(
     await server.until_ready()
     await connect(address, "default", wait_s=30)
     signals = Signals(temporal, settings.temporal_task_queue)
-    relay = Relay(database, Dispatcher(database, signals), signals)
+    relay = Relay(database, Dispatcher(database, signals, account_limits(settings)), signals)
     # Nothing is sent again before its time.
     assert await relay.pass_once() == 0
     clock.now += timedelta(minutes=1)

@@ -22,14 +22,18 @@ from breeze_buddy.domain.flow import (
     VOICEMAIL,
     Action,
     Capture,
+    CollectDigits,
     DoNotCall,
     EndConversation,
     Flow,
     Function,
+    HttpRequest,
     Node,
     ScheduleCallback,
     TransferToAgent,
+    Way,
     fill,
+    way_on,
 )
 from breeze_buddy.domain.privacy import masked, shown_part
 from breeze_buddy.domain.promise import Callback
@@ -171,7 +175,7 @@ class ScriptedConversation:
         if not isinstance(action, TransferToAgent):
             return [*sorry, *self._same_again()]
         if action.failed is not None:
-            return [*sorry, *self._enter(action.failed)]
+            return [*sorry, *self._go(action.failed)]
         return [*sorry, Say(GOODBYE, interruptible=False), Finish(Ending.REACHED_END, "not_transferred")]
 
     def _ask_for_message(self, policy: TransferPolicy) -> list[Reply]:
@@ -247,11 +251,17 @@ class ScriptedConversation:
 
     def _captured(self, capture: Capture, value: str) -> list[Reply]:
         self._answers[capture.name] = masked(value) if self.private else value
-        return self._enter(capture.go)
+        return self._go(capture.go)
 
     def _take(self, function: Function) -> list[Reply]:
         self._answers.update(function.answers)
-        return self._enter(function.go)
+        return self._go(function.go)
+
+    def _target(self, way: Way) -> str:
+        return way_on(way, {**self._variables, **self._answers})
+
+    def _go(self, way: Way) -> list[Reply]:
+        return self._enter(self._target(way))
 
     def _enter(self, name: str) -> list[Reply]:
         """Go to a node, and on from it as far as no answer is needed."""
@@ -267,7 +277,7 @@ class ScriptedConversation:
             replies.append(Say(text))
             if node.go is None:
                 return replies
-            name = node.go
+            name = self._target(node.go)
         return [*replies, *self._goodbye(Ending.REACHED_END)]
 
     async def _say(self, replies: list[Reply]) -> AsyncIterator[Reply]:
@@ -291,7 +301,7 @@ class ScriptedConversation:
         """The recording could not be paused: the node is left without its question."""
         sorry = Say(self._filled(self._flow.not_private), interruptible=False)
         if self._here.otherwise is not None:
-            replies = self._enter(self._here.otherwise)
+            replies = self._go(self._here.otherwise)
             if not self.private:
                 return [sorry, *replies]
         return [sorry, Finish(Ending.LOST)]
@@ -302,9 +312,9 @@ class ScriptedConversation:
         self._partial = ""
         if self._reprompts < node.max_reprompts:
             self._reprompts += 1
-            return [Say(self._filled(node.reprompt if node.reprompt is not None else node.say))]
+            return [Say(self._filled(node.reprompts[min(self._reprompts, len(node.reprompts)) - 1]))]
         if node.otherwise is not None:
-            return self._enter(node.otherwise)
+            return self._go(node.otherwise)
         return self._goodbye(ending)
 
     def _goodbye(self, ending: Ending) -> list[Reply]:
@@ -328,6 +338,8 @@ class ScriptedConversation:
                 return Finish(Ending.REACHED_END, action.result, do_not_call=True)
             case TransferToAgent():
                 return HandOver(self._filled(action.reason))
+            case CollectDigits() | HttpRequest():
+                raise AssertionError("these are no end")
 
     def _promised(self, action: ScheduleCallback) -> Callback:
         """The time that the caller said, as far as it was understood, or that of the flow."""

@@ -55,7 +55,7 @@ def test_a_whole_flow_fits_together():
         (flow({"say": "Hi", "functions": [{"name": "yes", "go": "bye"}]}), "'yes' can never be taken"),
         (flow({"say": "Hi", "functions": [{**YES, "phrases": ["?!"]}]}), "phrase without a word"),
         (flow({"say": "Hi", "functions": [{**YES, "digits": "12a"}]}), "digits"),
-        (flow({"say": "", "go": "bye"}), "say"),
+        (flow({"say": "", "functions": [YES]}), "'start' asks nothing"),
         (flow({"say": "Hi", "then": {"action": "explode"}}), "explode"),
         (flow({"say": "Hi", "then": {"action": "schedule_callback", "after": 0}}), "after"),
         (flow({"say": "Hi", "then": {"action": "schedule_callback"}}), "either `after` or `at`"),

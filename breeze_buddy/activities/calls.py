@@ -9,6 +9,7 @@ from breeze_buddy.domain.campaign import CampaignStatus
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.messages import AttemptEnd, CallEvent
 from breeze_buddy.store import attempts, campaigns
+from breeze_buddy.store.campaigns import Tally
 from breeze_buddy.store.database import Database
 
 # A campaign's workflow hears of its progress at each twentieth of its leads, not at each lead.
@@ -33,25 +34,24 @@ class CallActivities:
             end, campaign_id = await attempts.finish_attempt(
                 tx, event.call_id, now=self._database.now(), wait_for_conversation=wait_for_conversation
             )
+            tally = await campaigns.tally(tx, campaign_id)
         await self._dispatcher.dispatch()
         if end.status is LeadStatus.FINISHED:
-            await tell_campaign(self._database, self._signals, campaign_id)
-        if end.suspect:
-            await self._tell_if_paused(campaign_id)
+            await _tell(self._signals, tally)
+        if end.suspect and tally.status is CampaignStatus.PAUSED and tally.workflow_id is not None:
+            # A campaign that was paused by itself says so where people look at it in Temporal.
+            await self._signals.to_workflow(tally.workflow_id, messages.PROGRESSED)
         return end
-
-    async def _tell_if_paused(self, campaign_id: str) -> None:
-        """A campaign that was paused by itself says so where people look at it in Temporal."""
-        async with self._database.read() as tx:
-            campaign = await campaigns.tally(tx, campaign_id)
-        if campaign.status is CampaignStatus.PAUSED and campaign.workflow_id is not None:
-            await self._signals.to_workflow(campaign.workflow_id, messages.PROGRESSED)
 
 
 async def tell_campaign(database: Database, signals: Signals, campaign_id: str) -> None:
     """After a lead has finished: signal its campaign when that was the last one, or a step of its progress."""
     async with database.read() as tx:
-        campaign = await campaigns.tally(tx, campaign_id)
+        tally = await campaigns.tally(tx, campaign_id)
+    await _tell(signals, tally)
+
+
+async def _tell(signals: Signals, campaign: Tally) -> None:
     if campaign.workflow_id is None:
         return
     total = campaign.total_leads

@@ -24,6 +24,8 @@ from breeze_buddy.store.database import Database
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 SIGNATURE_HEADER = "X-Breeze-Signature"
 _TIMEOUT = aiohttp.ClientTimeout(total=15)
+# An idle connection is closed before the usual servers close it.
+_KEPT_S = 2.0
 
 
 class PrivateAddress(OSError):
@@ -88,6 +90,23 @@ class NotificationActivities:
     def __init__(self, database: Database, policy: WebhookPolicy) -> None:
         self._database = database
         self._policy = policy
+        self._session: aiohttp.ClientSession | None = None
+
+    async def aclose(self) -> None:
+        """Close the connections to webhooks."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        """The one session, which needs a running loop to be made."""
+        if self._session is None:
+            resolver = None if self._policy.allow_private else PublicResolver()
+            connector = aiohttp.TCPConnector(resolver=resolver, keepalive_timeout=_KEPT_S)
+            # Nobody's cookies for somebody else.
+            jar = aiohttp.DummyCookieJar()
+            self._session = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, cookie_jar=jar)
+        return self._session
 
     @activity.defn
     async def notify(self, lead_id: str) -> int:
@@ -101,15 +120,10 @@ class NotificationActivities:
         body = json.dumps(report, default=str, separators=(",", ":")).encode()
         signature = sign(body, secret=self._policy.secret, unix_s=int(self._database.now().timestamp()))
         headers = {"Content-Type": "application/json", SIGNATURE_HEADER: signature}
-        resolver = None if self._policy.allow_private else PublicResolver()
         try:
             if not self._policy.allow_private:
                 check_public(urlsplit(url).hostname or "")
-            connector = aiohttp.TCPConnector(resolver=resolver)
-            async with (
-                aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT) as session,
-                session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
-            ):
+            async with self._open().post(url, data=body, headers=headers, allow_redirects=False) as answer:
                 status = answer.status
         except (PrivateAddress, aiohttp.ClientConnectorDNSError) as error:
             if not isinstance(error, PrivateAddress) and not isinstance(error.os_error, PrivateAddress):

@@ -78,7 +78,7 @@ class WorkerProcess:
         files = RecordingStore(settings.recordings_url, settings.recordings_endpoint_url)
         recordings = RecordingActivities(database, twilio, files)
         policy = WebhookPolicy(settings.webhook_signing_secret, settings.webhook_allow_private)
-        notifications = NotificationActivities(database, policy)
+        notifications = self._notifications = NotificationActivities(database, policy)
         sweep = SweepActivities(database, signals, CampaignSchedules(client, settings.temporal_task_queue))
         self.relay = Relay(database, dispatcher, signals)
         self.worker = Worker(
@@ -135,6 +135,7 @@ class WorkerProcess:
             relay.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await relay
+            await self._notifications.aclose()
 
 
 async def _schedule(client: Client, task_queue: str) -> None:

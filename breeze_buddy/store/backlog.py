@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from sqlalchemy import (
     BindParameter,
+    ColumnClause,
     ColumnElement,
     Integer,
     Row,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    literal_column,
     select,
     text,
     union_all,
@@ -64,14 +66,28 @@ _LEADS_A_LOOK = 20
 _MADE_READY_AT_ONCE = 1000
 
 
+_ONE: ColumnClause[int] = literal_column("1")
+
+
+def _there_is(found: Select[Any]) -> ColumnElement[bool]:
+    """Whether a row is found. Of two EXISTS with OR between them PostgreSQL would rather read the whole backlog, and
+    without an order it looks for the first row by reading all from the beginning."""
+    one = found.with_only_columns(_ONE).limit(_ONE)
+    return one.scalar_subquery().is_not(None)
+
+
 # Made once: what every decision asks is not put together anew each time.
 # By zone, so that the index of ready leads is used: most of a backlog may be waiting.
-_READY_IN_ZONE = exists().where(
-    leads.c.campaign_id == campaign_zones.c.campaign_id, leads.c.zones == campaign_zones.c.zones, READY
+_READY_IN_ZONE = _there_is(
+    select(leads)
+    .where(leads.c.campaign_id == campaign_zones.c.campaign_id, leads.c.zones == campaign_zones.c.zones, READY)
+    .order_by(leads.c.priority.desc(), leads.c.attempts.desc(), leads.c.due_at)
 )
-_SOMEBODY = exists().where(campaign_zones.c.campaign_id == campaigns.c.id, _READY_IN_ZONE) | exists().where(
+_ZONE_WITH_READY = select(campaign_zones).where(campaign_zones.c.campaign_id == campaigns.c.id, _READY_IN_ZONE)
+_DUE_AND_WAITING = select(leads).where(
     leads.c.campaign_id == campaigns.c.id, WAITING, leads.c.due_at <= bindparam("now")
 )
+_SOMEBODY = _there_is(_ZONE_WITH_READY) | _there_is(_DUE_AND_WAITING.order_by(leads.c.due_at))
 _CANDIDATES = (
     select(
         campaigns,

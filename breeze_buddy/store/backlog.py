@@ -105,14 +105,21 @@ _LIVE_CALLS = (
     .where(lines.c.call_id.is_not(None))
     .group_by(lines.c.campaign_id)
 )
-_IN_FLIGHT = select(calls.c.campaign_id).where(_UNACCEPTED).order_by(calls.c.granted_at)
+_IN_FLIGHT = select(calls.c.campaign_id, calls.c.dial_at).where(_UNACCEPTED).order_by(calls.c.granted_at)
+_WITH_DUE = select(campaigns.c.id).where(
+    campaigns.c.id.in_(_OF_CAMPAIGNS),
+    exists().where(leads.c.campaign_id == campaigns.c.id, WAITING, leads.c.due_at <= bindparam("now")),
+)
 _MADE_READY = (
     update(leads)
     .where(
         leads.c.id.in_(
             select(leads.c.id)
-            .where(leads.c.campaign_id.in_(_OF_CAMPAIGNS), WAITING, leads.c.due_at <= bindparam("now"))
-            .limit(_MADE_READY_AT_ONCE)
+            .where(leads.c.campaign_id == bindparam("of_campaign"), WAITING, leads.c.due_at <= bindparam("now"))
+            .order_by(leads.c.due_at)
+            .limit(bindparam("count", type_=Integer))
+            # Somebody cancels or ends them in this moment: who waited for that might wait for us, too.
+            .with_for_update(skip_locked=True)
             .scalar_subquery()
         )
     )
@@ -154,7 +161,7 @@ class _Decision:
         pool: LinePool,
         sharing: Sharing,
         account: Row[Any],
-        in_flight: int,
+        in_flight: Sequence[tuple[str, datetime]],
         limits: AccountLimits,
         now: datetime,
     ) -> None:
@@ -164,7 +171,9 @@ class _Decision:
         self._account = account
         self._limits = limits
         self._now = now
-        self._in_flight = in_flight
+        # A call that waits for the turn of its own slow campaign takes no turn of the account's from the others.
+        self._near = slot(now, account.next_dial_at) + HORIZON
+        self._in_flight = sum(dial_at <= self._near for _, dial_at in in_flight)
         self._held = False
         self._served: dict[str, float] = {}
         self._phones: set[str] = set()
@@ -172,13 +181,14 @@ class _Decision:
 
     @classmethod
     async def begin(cls, tx: Transaction, pool: LinePool, limits: AccountLimits, now: datetime) -> "_Decision":
-        account = await pacing.account_clock(tx)
-        in_flight = await _in_flight(tx)
-        candidates = await _candidates(tx, in_flight, now)
+        # Locked: a call that takes its turn meanwhile is not in flight any more, or hears from us that others wait.
+        account = await pacing.account_clock(tx, lock=True)
+        in_flight = [(row.campaign_id, row.dial_at) for row in await tx.execute(_IN_FLIGHT)]
+        candidates = await _candidates(tx, Counter(campaign_id for campaign_id, _ in in_flight), now)
         await _make_ready(tx, [candidate.id for candidate in candidates], now)
         able = [c for c in candidates if c.may_call and pool.usable(c.number_ids)]
         sharing = Sharing(able, pool.channels, account.virtual_time)
-        return cls(tx, pool, sharing, account, sum(in_flight.values()), limits, now)
+        return cls(tx, pool, sharing, account, in_flight, limits, now)
 
     async def next_grant(self) -> Granted | None:
         """The next line to the next lead; None when there is no more to grant."""
@@ -199,6 +209,7 @@ class _Decision:
                 continue
             candidate.leads.popleft()
             if not await _still_waits(self._tx, lead.id):
+                self._phones.add(lead.phone)  # nor looked for again in this decision
                 continue
             return self._lease(candidate, lead, number, dial_at)
         return None
@@ -290,7 +301,7 @@ class _Decision:
         self._phones.add(lead.phone)
         self._sharing.served(candidate)
         self._served[campaign.id] = candidate.tag
-        self._in_flight += 1
+        self._in_flight += dial_at <= self._near
         return granted(
             call_id,
             dial_at,
@@ -302,13 +313,13 @@ class _Decision:
         )
 
 
-async def _candidates(tx: Transaction, in_flight: dict[str, int], now: datetime) -> list[Candidate]:
+async def _candidates(tx: Transaction, in_flight: Counter[str], now: datetime) -> list[Candidate]:
     """Running campaigns that have somebody to call, by the clock alone."""
     rows = (await tx.execute(_CANDIDATES, {"now": now})).all()
     if not rows:
         return []
     live = await _live_calls(tx)
-    found = {row.id: Candidate(row, live.get(row.id, 0), in_flight.get(row.id, 0), row.finish_tag) for row in rows}
+    found = {row.id: Candidate(row, live.get(row.id, 0), in_flight[row.id], row.finish_tag) for row in rows}
     ids = {"of_campaigns": list(found)}
     for pair in await tx.execute(_THEIR_NUMBERS, ids):
         found[pair.campaign_id].number_ids.add(pair.number_id)
@@ -322,16 +333,14 @@ async def _live_calls(tx: Transaction) -> dict[str, int]:
     return {row.campaign_id: row.n for row in rows}
 
 
-async def _in_flight(tx: Transaction) -> dict[str, int]:
-    """Lines that were granted and whose calls no worker has taken up yet, by campaign."""
-    # Counted here: a GROUP BY would have SQLite read all calls in the order of their campaigns.
-    return Counter(await tx.scalars(_IN_FLIGHT))
-
-
 async def _make_ready(tx: Transaction, campaign_ids: Sequence[str], now: datetime) -> None:
-    """Leads that waited for a time which has come join those that are ready."""
-    if campaign_ids:
-        await tx.execute(_MADE_READY, {"of_campaigns": list(campaign_ids), "now": now})
+    """Leads that waited for a time which has come join those that are ready: of each campaign about as many."""
+    if not campaign_ids:
+        return
+    due = (await tx.scalars(_WITH_DUE, {"of_campaigns": list(campaign_ids), "now": now})).all()
+    if due:
+        count = max(_MADE_READY_AT_ONCE // len(due), _LEADS_A_LOOK)
+        await tx.execute(_MADE_READY, [{"of_campaign": one, "now": now, "count": count} for one in due])
 
 
 async def _best_leads(tx: Transaction, candidate: Candidate, now: datetime, limit: int) -> list[Row[Any]]:

@@ -32,7 +32,9 @@ class Settings(BaseSettings):
 
     # How the world reaches us
     public_url: str = Field("http://127.0.0.1:8000", description="Twilio sends callbacks here and signs this URL")
-    breeze_api_url: str = Field("http://127.0.0.1:8000", description="where `breeze campaign` and the like find the API")
+    breeze_api_url: str = Field(
+        "http://127.0.0.1:8000", description="where `breeze campaign` and the like find the API"
+    )
     stream_url: str = Field(
         "ws://127.0.0.1:8001" + PREFIX + "/ws/twilio", description="the media server, as Twilio reaches it"
     )
@@ -78,6 +80,12 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = Field(None, description="signs post-call webhooks; unset: derived")
     webhook_allow_private: bool = Field(False, description="let post-call webhooks go to private addresses")
 
+    # What flows may ask
+    http_request_hosts: str = Field(
+        "", description="hosts that flows may ask: a.example.com, *.example.org, 10.0.0.7:8080"
+    )
+    http_request_allow_private: bool = Field(False, description="let requests of flows go to private addresses")
+
     # Limits
     body_max_bytes: int = Field(20_000_000, ge=1000, description="largest body of a request that is no file")
     upload_max_bytes: int = Field(500_000_000, ge=1000, description="largest file, which is never whole in memory")
@@ -87,6 +95,17 @@ class Settings(BaseSettings):
     whisper_model: Path | None = Field(None, description="a CTranslate2 Whisper folder; unset: the packaged tiny.en")
     vad_model: Path | None = Field(None, description="a Silero ONNX file; unset: the packaged one")
     speech_threads: int = Field(1, ge=1, le=64)
+
+    # Providers that templates may choose
+    openai_api_key: SecretStr | None = Field(None, description="dialogue, speech, transcription, realtime, analysis")
+    openai_base_url: str | None = Field(None, description="any endpoint of that interface; unset: OpenAI's")
+    openai_fallback_api_key: SecretStr | None = Field(None, description="of the second endpoint for dialogue")
+    openai_fallback_base_url: str | None = Field(None, description="unset: OpenAI's, with the other key")
+    deepgram_api_key: SecretStr | None = None
+    deepgram_base_url: str | None = Field(None, description="unset: wss://api.deepgram.com")
+    elevenlabs_api_key: SecretStr | None = None
+    elevenlabs_base_url: str | None = Field(None, description="unset: https://api.elevenlabs.io")
+    livekit_plugins: str = Field("", description="LiveKit plugins that templates may use, such as cartesia,azure")
 
     # Times that a simulated stack shortens
     recording_wait_s: float = Field(300, gt=0, description="how long a finished lead waits for its recording")

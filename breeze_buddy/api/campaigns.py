@@ -20,6 +20,7 @@ from breeze_buddy.domain.campaign import (
 )
 from breeze_buddy.domain.lead import Lead, LeadStatus
 from breeze_buddy.domain.messages import CancelRequest
+from breeze_buddy.provider_settings import check_providers
 from breeze_buddy.store import campaigns, cancelling, leads
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,8 @@ class LeadPage(BaseModel):
 async def create(context: AContext, definition: CampaignDefinition) -> CreatedCampaign:
     """Create a campaign with its leads. It dials once it is started: by hand, at `start_at`, or, with `recurrence`, as
     a fresh copy at each of its times. The same request_id gives the same campaign."""
+    if definition.template is not None:
+        check_providers(context.settings, definition.template)
     async with context.database.write() as tx:
         made = await enrol(
             tx, definition, default_number=context.settings.twilio_phone_number, now=context.database.now()

@@ -4,6 +4,7 @@ from fastapi import APIRouter, status
 
 from breeze_buddy.api.context import AContext
 from breeze_buddy.domain.template import StoredTemplate, Template
+from breeze_buddy.provider_settings import check_providers
 from breeze_buddy.store import templates
 
 router = APIRouter(prefix="/templates", tags=["templates"])
@@ -11,7 +12,8 @@ router = APIRouter(prefix="/templates", tags=["templates"])
 
 @router.post("", status_code=status.HTTP_201_CREATED)
 async def create(context: AContext, template: Template) -> StoredTemplate:
-    """Register a template. 409 when the name is taken."""
+    """Register a template. 409 when the name is taken; 422 when it needs a provider that is not configured here."""
+    check_providers(context.settings, template)
     async with context.database.write() as tx:
         return await templates.create(tx, template, now=context.database.now())
 
@@ -33,5 +35,6 @@ async def read(context: AContext, template_id: str) -> StoredTemplate:
 @router.put("/{template_id}")
 async def replace(context: AContext, template_id: str, template: Template) -> StoredTemplate:
     """Put a new text in the place of the old one; calls placed from now on use it."""
+    check_providers(context.settings, template)
     async with context.database.write() as tx:
         return await templates.replace(tx, template_id, template, now=context.database.now())

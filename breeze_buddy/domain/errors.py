@@ -38,3 +38,9 @@ class InvalidFlow(DomainError):
     """A flow whose nodes do not fit together."""
 
     code = "invalid_flow"
+
+
+class ProviderNotConfigured(DomainError):
+    """A template needs somebody outside whom this installation has no key for."""
+
+    code = "provider_not_configured"

@@ -7,19 +7,11 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
 
 from breeze_buddy.domain.errors import MissingVariables
-from breeze_buddy.domain.flow import Flow
+from breeze_buddy.domain.flow import Flow, placeholders
+from breeze_buddy.domain.providers import Analysis, Llm, Provider, Realtime, Transcription, Voice, provider_of
 from breeze_buddy.domain.retry import RetryPolicy
 from breeze_buddy.domain.transfer import TransferPolicy
 from breeze_buddy.domain.window import CallingWindow
-
-
-class Voice(BaseModel):
-    """How the agent sounds. `speed` 1.0 is the engine's own pace."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    engine: Literal["offline"] = "offline"
-    speed: float = Field(1.0, ge=0.5, le=2.0)
 
 
 class Turns(BaseModel):
@@ -30,6 +22,12 @@ class Turns(BaseModel):
     end_of_turn_ms: int = Field(700, ge=200, le=5000, description="silence that ends the caller's turn")
     no_input_s: float = Field(6.0, ge=1, le=60, description="silence after which the question is asked again")
     barge_in: bool = Field(True, description="the caller may interrupt the agent")
+    barge_in_min_ms: int = Field(
+        0, ge=0, le=3000, description="speech of this length interrupts; 0: as soon as it is one"
+    )
+    barge_in_min_words: int = Field(
+        0, ge=0, le=10, description="so many words interrupt, when they were understood; fewer are not an answer"
+    )
 
 
 class Template(BaseModel):
@@ -40,7 +38,16 @@ class Template(BaseModel):
     name: str = Field(min_length=1, max_length=200, examples=["order-confirmation"])
     flow: Flow
     variables: tuple[str, ...] = Field((), description="variables every lead must have, besides those the flow uses")
+    engine: Literal["scripted", "llm", "realtime"] = Field(
+        "scripted", description="who decides by the flow: phrases and digits, a language model, or speech to speech"
+    )
+    llm: Llm | None = Field(None, description="with the engine llm: which model, and how")
+    realtime: Realtime | None = Field(None, description="with the engine realtime: which model, and how")
+    transcriber: Transcription = Transcription()
     voice: Voice = Voice()
+    analysis: Analysis | None = Field(
+        None, description="what a language model reads from the transcript; None: nothing"
+    )
     turns: Turns = Turns()
     retry: RetryPolicy = RetryPolicy()
     calling_window: CallingWindow | None = Field(None, description="None: at any hour")
@@ -65,10 +72,34 @@ class Template(BaseModel):
             raise ValueError("the flow transfers callers to a human: say to whom in `transfer`")
         return self
 
+    @model_validator(mode="after")
+    def _engine_is_described(self) -> Self:
+        for engine, choice in (("llm", self.llm), ("realtime", self.realtime)):
+            if (self.engine == engine) != (choice is not None):
+                raise ValueError(
+                    f"`{engine}` says which model speaks: it goes with `engine: {engine}`, and is needed there"
+                )
+        _ = self._instructed  # its braces are names
+        return self
+
+    @property
+    def _instructed(self) -> frozenset[str]:
+        """The placeholders of the instructions to a model that leads must fill."""
+        choice = self.llm or self.realtime
+        return placeholders(choice.instructions) - self.flow.answers if choice is not None else frozenset()
+
+    @property
+    def providers(self) -> frozenset[Provider]:
+        """Who must be configured for calls with this template, those to fall back to included."""
+        choices = [self.transcriber, *self.transcriber.fallback, self.voice, *self.voice.fallback]
+        llm = (self.llm, self.llm.fallback) if self.llm is not None else ()
+        models = [one for one in (*llm, self.realtime, self.analysis) if one is not None]
+        return frozenset(one for choice in (*choices, *models) if (one := provider_of(choice)) is not None)
+
     @cached_property
     def required_variables(self) -> frozenset[str]:
         """What a lead must bring: the variables listed and those that the flow's messages use."""
-        return frozenset(self.variables) | self.flow.variables
+        return frozenset(self.variables) | self.flow.variables | self._instructed
 
     def check_variables(self, variables: dict[str, str]) -> None:
         """Raise MissingVariables, which names them, unless `variables` has all that the template needs."""

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 from breeze_buddy.domain.conversation import Ending
 from breeze_buddy.domain.promise import Callback
-from breeze_buddy.domain.template import Voice
+from breeze_buddy.domain.providers import Voice
 from breeze_buddy.domain.transfer import TransferEnding
 from breeze_buddy.media.directory import StreamCall
 
@@ -118,10 +118,17 @@ CallerTurn = Heard | Pressed | Silence
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Words for the caller. One that is not `interruptible` is played to its end."""
+    """Words for the caller; none at all, if only the rest of this is meant.
+
+    One that is not `interruptible` is played to its end; one that is falls silent for `min_ms` of speech, or, with
+    `min_words` above 1, when so many words were understood. `no_input_s`: of silence after it; None: the template's.
+    """
 
     text: str
     interruptible: bool = True
+    min_ms: int = 0
+    min_words: int = 0
+    no_input_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

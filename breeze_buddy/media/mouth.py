@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from breeze_buddy.domain.template import Voice
+from breeze_buddy.domain.providers import Voice
 from breeze_buddy.media.engines import Finish, HandOver, Reply, Say, Speaker, SpokenChunk, TakeMessage, closing
 from breeze_buddy.media.playback import Playback
 
@@ -52,7 +52,7 @@ class Mouth:
         self.finish: Finish | None = None
         self.hand_over: HandOver | None = None
         self.take_message: TakeMessage | None = None
-        self.interruptible = True
+        self.saying = Say("")
         self.all_said = True
 
     @property
@@ -71,7 +71,7 @@ class Mouth:
         self._stop()
         self._allowed.set()
         self.finish = self.hand_over = self.take_message = None
-        self.interruptible = True
+        self.saying = Say("")
         self.all_said = False
         self._task = asyncio.create_task(self._say(replies))
         self._task.add_done_callback(self._said)
@@ -124,7 +124,9 @@ class Mouth:
                 break
 
     async def _speak(self, reply: Say) -> None:
-        self.interruptible = reply.interruptible
+        self.saying = reply
+        if not reply.text:
+            return
         async with closing(self._speaker.speak(reply.text, self._voice)) as chunks:
             async for chunk in chunks:
                 await self._playback.room()

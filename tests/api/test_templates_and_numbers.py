@@ -152,3 +152,16 @@ async def test_what_is_not_there_is_404(house: House) -> None:
 async def test_a_method_that_is_not_there_is_405(house: House) -> None:
     answer = await house.ask("DELETE", "/templates")
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+
+
+async def test_a_template_whose_provider_is_not_configured_is_refused_with_what_to_set(house: House) -> None:
+    body = {"name": "order", "flow": FLOW, "transcriber": {"engine": "deepgram"}}
+    loc, msg = only_problem(await house.ask("POST", "/templates", json=body))
+    assert loc == ["body"]
+    assert "deepgram" in msg
+    assert "DEEPGRAM_API_KEY" in msg
+    made = await house.made("/templates", {"name": "order", "flow": FLOW})
+    answer = await house.ask("PUT", f"/templates/{made['id']}", json=body)
+    assert only_problem(answer)[1] == msg
+    campaign = {"name": "c", "template": body, "numbers": [], "leads": []}
+    assert "DEEPGRAM_API_KEY" in (await house.ask("POST", "/campaigns", json=campaign)).text

@@ -15,7 +15,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from breeze_buddy.domain.conversation import ConversationReport, ConversationState
-from breeze_buddy.domain.template import Template, Voice
+from breeze_buddy.domain.providers import Voice
+from breeze_buddy.domain.template import Template
 from breeze_buddy.domain.transfer import TransferEnding
 from breeze_buddy.media.directory import RecordingUnchanged, StreamCall, StreamRefused, TransferRefused
 from breeze_buddy.media.engines import Engines, OnWindow, SpokenChunk, Transcript

@@ -18,7 +18,7 @@ import websockets
 from websockets.asyncio.client import connect
 
 from breeze_buddy.domain.flow import words_of
-from breeze_buddy.domain.template import Voice
+from breeze_buddy.domain.providers import Voice
 from breeze_buddy.media import mulaw
 from breeze_buddy.media.engines import Engines, EngineUnavailable
 from breeze_buddy.media.server import STREAM_PATH, MediaServer

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import soxr
 from hibari import SAMPLE_RATE, Hibari
 
-from breeze_buddy.domain.template import Voice
+from breeze_buddy.domain.providers import Voice
 from breeze_buddy.media import mulaw
 from breeze_buddy.media.engines import SpokenChunk
 from breeze_buddy.media.speech.spelling import spell_out

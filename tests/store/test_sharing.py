@@ -46,13 +46,13 @@ class World:
                 self.live.append((now + self.lengths[chosen.id], chosen.id))
                 self.calls[chosen.id] += 1
                 self.tags[chosen.id] = chosen.tag
-                on = {name for _, name in self.live}
-                for name in self.weights:
-                    self.waited[name] = 0 if name in on else self.waited[name] + 1
-                    self.longest_wait[name] = max(self.longest_wait[name], self.waited[name])
             self.virtual_time = sharing.virtual_time
         for _, name in self.live:
             self.line_time[name] += 1
+        on = {name for _, name in self.live}
+        for name in self.weights:
+            self.waited[name] = 0 if name in on else self.waited[name] + 1
+            self.longest_wait[name] = max(self.longest_wait[name], self.waited[name])
 
 
 WEIGHTS = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from([0.5, 1.0, 2.0, 3.0, 5.0]), min_size=2, max_size=6)
@@ -79,8 +79,8 @@ def test_no_campaign_starves_whatever_its_calls_last(
     for now in range(1500):
         world.step(now)
     lightest, of_all = min(weights.values()), sum(weights.values())
-    # While it has no call on: in the time of one of its own, the others have theirs, and those that were on end.
-    most = channels + 2 * (of_all / lightest) + len(weights)
+    # The time without a call of its own: those that are on end, and the others have as many as the weights say.
+    most = max(lengths.values()) * (2 + of_all / lightest / channels)
     assert all(wait <= most for wait in world.longest_wait.values())
 
 

@@ -6,74 +6,30 @@ The body is JSON, signed as `X-Breeze-Signature: t=<unix seconds>,v1=<hex>`, whe
 
 import hashlib
 import hmac
-import ipaddress
 import json
-import socket
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from breeze_buddy.activities.public_addresses import PrivateAddress, PublicResolver, check_public
 from breeze_buddy.store import campaigns, leads, overview, templates
 from breeze_buddy.store.database import Database
 
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_ALLOWED_BY = "WEBHOOK_ALLOW_PRIVATE"
 SIGNATURE_HEADER = "X-Breeze-Signature"
 _TIMEOUT = aiohttp.ClientTimeout(total=15)
 # An idle connection is closed before the usual servers close it.
 _KEPT_S = 2.0
 
 
-class PrivateAddress(OSError):
-    """A webhook that points into a private network."""
-
-
 def sign(body: bytes, *, secret: str, unix_s: int) -> str:
     """The value of the signature header for a body sent at `unix_s`."""
     digest = hmac.new(secret.encode(), f"{unix_s}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={unix_s},v1={digest}"
-
-
-class PublicResolver(AbstractResolver):
-    """Resolves names to public addresses only: the check and the connection see the same address."""
-
-    def __init__(self) -> None:
-        self._inner = aiohttp.ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
-        for address in found:
-            check_public(address["host"])
-        return found
-
-    async def close(self) -> None:
-        await self._inner.close()
-
-
-def check_public(host: str) -> None:
-    """Raise PrivateAddress when `host` is written as an address that is not public."""
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return
-    inside = _carried(address)
-    if not address.is_global or address.is_multicast or (inside is not None and not inside.is_global):
-        raise PrivateAddress(f"{host} is not a public address; set WEBHOOK_ALLOW_PRIVATE=true to allow it")
-
-
-def _carried(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that an IPv6 one stands for: mapped, 6to4 or NAT64."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return None
-    if address in _NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +57,7 @@ class NotificationActivities:
     def _open(self) -> aiohttp.ClientSession:
         """The one session, which needs a running loop to be made."""
         if self._session is None:
-            resolver = None if self._policy.allow_private else PublicResolver()
+            resolver = None if self._policy.allow_private else PublicResolver(_ALLOWED_BY)
             connector = aiohttp.TCPConnector(resolver=resolver, keepalive_timeout=_KEPT_S)
             # Nobody's cookies for somebody else.
             jar = aiohttp.DummyCookieJar()
@@ -122,7 +78,7 @@ class NotificationActivities:
         headers = {"Content-Type": "application/json", SIGNATURE_HEADER: signature}
         try:
             if not self._policy.allow_private:
-                check_public(urlsplit(url).hostname or "")
+                check_public(urlsplit(url).hostname or "", _ALLOWED_BY)
             async with self._open().post(url, data=body, headers=headers, allow_redirects=False) as answer:
                 status = answer.status
         except (PrivateAddress, aiohttp.ClientConnectorDNSError) as error:

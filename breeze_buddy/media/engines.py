@@ -121,13 +121,14 @@ class Say:
     """Words for the caller; none at all, if only the rest of this is meant.
 
     One that is not `interruptible` is played to its end; one that is falls silent for `min_ms` of speech, or, with
-    `min_words` above 1, when so many words were understood. `no_input_s`: of silence after it; None: the template's.
+    `min_words` above 1, when so many words were understood. `no_input_s` is the silence after it that counts. What is
+    None is as the template's turns say.
     """
 
     text: str
-    interruptible: bool = True
-    min_ms: int = 0
-    min_words: int = 0
+    interruptible: bool | None = None
+    min_ms: int | None = None
+    min_words: int | None = None
     no_input_s: float | None = None
 
 

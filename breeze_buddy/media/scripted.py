@@ -14,7 +14,9 @@ question that an operator's transfer interrupted. Or the template has them part:
 for the team, which is asked for once more when nothing was said.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, date, datetime
 
 from breeze_buddy.domain.conversation import Ending
 from breeze_buddy.domain.flow import (
@@ -29,15 +31,18 @@ from breeze_buddy.domain.flow import (
     Function,
     HttpRequest,
     Node,
+    Parameter,
     ScheduleCallback,
     TransferToAgent,
     Way,
     fill,
+    holds,
     way_on,
 )
 from breeze_buddy.domain.privacy import masked, shown_part
 from breeze_buddy.domain.promise import Callback
 from breeze_buddy.domain.transfer import TransferEnding, TransferPolicy
+from breeze_buddy.media.asking import Asked, Unclear
 from breeze_buddy.media.directory import StreamCall
 from breeze_buddy.media.engines import (
     CallerTurn,
@@ -51,40 +56,55 @@ from breeze_buddy.media.engines import (
     Silence,
     TakeMessage,
 )
+from breeze_buddy.media.filling_in import FillingIn
 from breeze_buddy.media.phrases import choose_function
-from breeze_buddy.media.spoken_numbers import only_digits, spoken_digits
+from breeze_buddy.media.requests import NoRequests, Requests
+from breeze_buddy.media.spoken_numbers import only_digits
 from breeze_buddy.media.spoken_times import spoken_time
+from breeze_buddy.media.spoken_values import read_back
 
 APOLOGY = "I am sorry, we were interrupted."
 GOODBYE = "Goodbye."
 MOST_INTERRUPTIONS = 2
 MOST_MESSAGES_ASKED = 2
+MOST_REQUESTS_A_TURN = 5
 MOST_NODES_A_TURN = 50
 """Nodes that go straight on to each other in a circle would otherwise never let the caller speak."""
 
 
 class ScriptedDialogue:
-    """Makes a conversation for each call."""
+    """Makes a conversation for each call. `requests` carries out what flows ask of servers; without it, none is."""
+
+    def __init__(
+        self, requests: Requests | None = None, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._requests = requests or NoRequests()
+        self._clock = clock
 
     def converse(self, call: StreamCall, privacy: Privacy) -> "ScriptedConversation":
-        return ScriptedConversation(call, privacy)
+        return ScriptedConversation(call, privacy, requests=self._requests, clock=self._clock)
 
 
 class ScriptedConversation:
     """Decides a whole turn at once, so that an interruption never leaves it between two nodes."""
 
-    def __init__(self, call: StreamCall, privacy: Privacy) -> None:
+    def __init__(
+        self, call: StreamCall, privacy: Privacy, *, requests: Requests, clock: Callable[[], datetime]
+    ) -> None:
         self._flow: Flow = call.template.flow
         self._transfer = call.template.transfer
         self._privacy = privacy
         self._protected = False  # the recording is paused for the node it stands at
         self._variables = call.variables
-        self._dictated = {
-            node.capture.name for node in self._flow.nodes.values() if node.capture and node.capture.kind == "digits"
-        }
-        self._sensitive = {node.capture.name for node in self._flow.nodes.values() if node.capture and node.sensitive}
+        self._call_id, self._zone = call.call_id, call.zone
+        self._requests = requests
+        self._clock = clock
+        self._typed = self._flow.typed_answers
+        nodes = self._flow.nodes.values()
+        self._sensitive = {node.captures.name for node in nodes if node.captures is not None and node.private}
         self._interruptions = 0
-        self._partial = ""  # digits said so far of a number whose length is known
+        self._asked: Asked | None = None
+        self._filling: FillingIn | None = None
         resume = call.resume
         self._returned = resume.returned if resume is not None else None
         self._resumed = resume is not None and resume.node in self._flow.nodes
@@ -114,7 +134,7 @@ class ScriptedConversation:
 
     @property
     def private(self) -> bool:
-        return self._here.sensitive and not self._parting
+        return self._here.private and not self._parting
 
     @property
     def attentive(self) -> bool:
@@ -138,13 +158,13 @@ class ScriptedConversation:
         return self._say(self._come_back(ending))
 
     def completes(self, keys: str) -> bool:
-        node = self._here
-        digits = [function.digits for function in node.functions if function.digits]
-        if any(wanted != keys and wanted.startswith(keys) for wanted in digits):
-            return False  # the beginning of a longer one
-        if keys in digits or node.capture is None or node.capture.kind != "digits":
-            return True
-        return keys.endswith("#") or len(keys) == node.capture.length
+        if self._filling is None:
+            digits = [function.digits for function in self._offered if function.digits]
+            if any(wanted != keys and wanted.startswith(keys) for wanted in digits):
+                return False  # the beginning of a longer one
+            if keys in digits:
+                return True
+        return self._asked is None or self._asked.completes(keys)
 
     @property
     def _here(self) -> Node:
@@ -212,75 +232,123 @@ class ScriptedConversation:
                 return self._not_understood(Ending.NO_INPUT)
 
     def _heard(self, text: str, *, interrupting: bool) -> list[Reply]:
-        node = self._here
-        function = choose_function(text, node.functions, whole=node.capture is not None)
-        if function is None and (digits := only_digits(text)) is not None:
-            function = next((f for f in node.functions if f.digits == digits), None)
+        functions = self._offered
+        function = choose_function(text, functions, whole=self._asked is not None)
+        if function is None and self._filling is None and (digits := only_digits(text)) is not None:
+            function = next((f for f in functions if f.digits == digits), None)
         if function is not None:
-            return self._take(function)
-        if node.capture is None:
-            if interrupting and self._interruptions < MOST_INTERRUPTIONS:
-                self._interruptions += 1
-                return [Say(self._filled(node.say))]
-            return self._not_understood(Ending.REACHED_END)
-        if node.capture.kind == "words":
-            return self._captured(node.capture, text.strip().rstrip(".,;"))
-        self._partial += spoken_digits(text)
-        return self._dictated_so_far(node.capture)
-
-    def _pressed(self, keys: str) -> list[Reply]:
-        node = self._here
-        function = next((f for f in node.functions if f.digits == keys), None)
-        if function is not None:
-            return self._take(function)
-        if node.capture is None or node.capture.kind != "digits":
-            return self._not_understood(Ending.REACHED_END)
-        pressed = keys.rstrip("#")
-        self._partial += pressed if pressed.isdigit() else ""
-        return self._dictated_so_far(node.capture, complete=keys.endswith("#"))
-
-    def _dictated_so_far(self, capture: Capture, *, complete: bool = False) -> list[Reply]:
-        """A number that is too short may be going on after a breath: wait for the rest."""
-        count = len(self._partial)
-        wanted = capture.length
-        if count and (wanted is None or count == wanted):
-            return self._captured(capture, self._partial)
-        if wanted is not None and 0 < count < wanted and not complete:
-            return []
+            return self._choose(function, text)
+        if self._asked is not None:
+            return self._given(self._asked.heard(text))
+        if interrupting and self._interruptions < MOST_INTERRUPTIONS:
+            self._interruptions += 1
+            return [self._saying(self._here.say)]
         return self._not_understood(Ending.REACHED_END)
 
-    def _captured(self, capture: Capture, value: str) -> list[Reply]:
-        self._answers[capture.name] = masked(value) if self.private else value
-        return self._go(capture.go)
+    def _pressed(self, keys: str) -> list[Reply]:
+        function = next((f for f in self._offered if f.digits == keys), None) if self._filling is None else None
+        if function is not None:
+            return self._choose(function)
+        if self._asked is not None:
+            return self._given(self._asked.pressed(keys))
+        return self._not_understood(Ending.REACHED_END)
 
-    def _take(self, function: Function) -> list[Reply]:
-        self._answers.update(function.answers)
-        return self._go(function.go)
+    @property
+    def _offered(self) -> tuple[Function, ...]:
+        """The functions that can be taken here and now."""
+        values = self._values
+        busy = self._filling.function.name if self._filling is not None else None
+        return tuple(
+            one
+            for one in self._flow.offered(self._here)
+            if one.name != busy and (one.when is None or holds(one.when, values))
+        )
 
-    def _target(self, way: Way) -> str:
-        return way_on(way, {**self._variables, **self._answers})
+    def _choose(self, function: Function, said: str = "") -> list[Reply]:
+        self._filling = FillingIn(function, said, today=self._today())
+        return self._fill_in(self._filling)
+
+    def _fill_in(self, filling: FillingIn) -> list[Reply]:
+        """Ask for what the function still needs, or take it."""
+        missing = filling.missing
+        if missing is None:
+            self._answers.update(filling.answers())
+            return self._go(filling.function.go)
+        self._ask_for(missing)
+        return [self._saying(missing.ask or missing.name)]
+
+    def _given(self, value: str | Unclear) -> list[Reply]:
+        """What was asked for was given, or a part of it, or nothing that it could be."""
+        if value is Unclear.MORE:
+            return []
+        if value is Unclear.NOTHING or self._asked is None:
+            return self._not_understood(Ending.REACHED_END)
+        wanted = self._asked.wanted
+        if isinstance(wanted, Capture):
+            self._answers[wanted.name] = masked(value) if self.private else value
+            return self._go(wanted.go)
+        assert self._filling is not None
+        self._filling.found[wanted.name] = value
+        return self._fill_in(self._filling)
+
+    def _ask_for(self, wanted: Capture | Parameter | None) -> None:
+        self._reprompts = self._interruptions = 0
+        self._asked = Asked(wanted, today=self._today()) if wanted is not None else None
+
+    def _today(self) -> date:
+        return self._clock().astimezone(self._zone).date()
+
+    @property
+    def _values(self) -> dict[str, str]:
+        return {**self._variables, **self._answers, **(self._filling.found if self._filling is not None else {})}
 
     def _go(self, way: Way) -> list[Reply]:
-        return self._enter(self._target(way))
+        return self._enter(way_on(way, self._values))
 
     def _enter(self, name: str) -> list[Reply]:
-        """Go to a node, and on from it as far as no answer is needed."""
+        """Go to a node, and on from it as far as neither an answer nor a server is needed."""
         replies: list[Reply] = []
-        self._reprompts = self._interruptions = 0
-        self._partial = ""
+        self._filling = None
         for _ in range(MOST_NODES_A_TURN):
             self._node = name
             node = self._here
-            text = self._filled(node.say)
-            if node.then is not None:
-                return [*replies, Say(text, interruptible=False), self._act(node.then)]
-            replies.append(Say(text))
+            self._ask_for(node.captures)
+            if isinstance(node.then, HttpRequest):
+                return [*replies, Say(self._filled(node.say), interruptible=False)]
+            if node.ends and node.then is not None:
+                return [*replies, Say(self._filled(node.say), interruptible=False), self._act(node.then)]
+            replies.append(self._saying(node.say))
             if node.go is None:
                 return replies
-            name = self._target(node.go)
+            name = way_on(node.go, self._values)
         return [*replies, *self._goodbye(Ending.REACHED_END)]
 
     async def _say(self, replies: list[Reply]) -> AsyncIterator[Reply]:
+        """One by one, and on after the answers of servers."""
+        async for reply in self._guarded(replies):
+            yield reply
+        for _ in range(MOST_REQUESTS_A_TURN):
+            request = self._here.then
+            if not isinstance(request, HttpRequest) or self._parting:
+                return
+            asking = asyncio.ensure_future(
+                self._requests.send(request, self._values, key=f"{self._call_id}/{self._node}")
+            )
+            try:
+                await asyncio.wait([asking], timeout=request.filler_after_s)
+                if request.filler and not asking.done():
+                    yield Say(self._filled(request.filler), interruptible=False)
+                answers = await asking
+            finally:
+                asking.cancel()
+            self._answers.update(answers or {})
+            failed = answers is None and request.failed is not None
+            async for reply in self._guarded(self._go(request.failed if failed and request.failed else request.go)):
+                yield reply
+        for reply in self._goodbye(Ending.REACHED_END):
+            yield reply
+
+    async def _guarded(self, replies: list[Reply]) -> AsyncIterator[Reply]:
         """One by one; the question of a sensitive node, which is the last of them, when nothing is recorded."""
         if not self.private:
             if self._protected:
@@ -309,24 +377,42 @@ class ScriptedConversation:
     def _not_understood(self, ending: Ending) -> list[Reply]:
         """`ending` is what it will have been, if nothing is left but goodbye."""
         node = self._here
-        self._partial = ""
-        if self._reprompts < node.max_reprompts:
+        texts, most = node.reprompts, node.max_reprompts
+        if self._asked is not None:
+            self._asked.forget()
+            wanted = self._asked.wanted
+            if isinstance(wanted, Parameter):
+                texts, most = (wanted.reprompt or wanted.ask or wanted.name,), wanted.max_reprompts
+        if self._reprompts < most:
             self._reprompts += 1
-            return [Say(self._filled(node.reprompts[min(self._reprompts, len(node.reprompts)) - 1]))]
-        if node.otherwise is not None:
-            return self._go(node.otherwise)
+            return [self._saying(texts[min(self._reprompts, len(texts)) - 1])]
+        silent = node.on_silence if ending is Ending.NO_INPUT else None
+        if (way := silent or node.otherwise) is not None:
+            return self._go(way)
         return self._goodbye(ending)
 
     def _goodbye(self, ending: Ending) -> list[Reply]:
         return [Say(self._filled(self._flow.goodbye), interruptible=False), Finish(ending)]
 
+    def _saying(self, text: str) -> Say:
+        """`text` with the node's rules for interruptions and silence."""
+        rules = self._here.interruption
+        return Say(
+            self._filled(text),
+            interruptible=rules.barge_in,
+            min_ms=rules.min_ms,
+            min_words=rules.min_words,
+            no_input_s=self._here.no_input_s,
+        )
+
     def _filled(self, text: str) -> str:
-        """With the lead's variables and the answers; dictated numbers are read back digit by digit."""
-        spoken = {}
-        for name, value in self._answers.items():
+        """With the lead's variables and the answers; dictated numbers are read back digit by digit, dates in words."""
+        spoken = dict(self._variables)
+        for name, value in {**self._answers, **(self._filling.found if self._filling is not None else {})}.items():
             shown = shown_part(value) if name in self._sensitive else value
-            spoken[name] = " ".join(shown) if name in self._dictated else shown
-        return fill(text, {**self._variables, **spoken})
+            typed = self._typed.get(name)
+            spoken[name] = read_back(typed, shown) if typed is not None else shown
+        return fill(text, spoken)
 
     def _act(self, action: Action) -> Reply:
         match action:

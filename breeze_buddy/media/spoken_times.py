@@ -33,6 +33,13 @@ def spoken_time(text: str) -> Callback | None:
     return ClockTime(at=at, days_ahead=days_ahead, weekday=weekday)
 
 
+def spoken_clock(text: str) -> time | None:
+    """The time of day that was said, also when it is all that was: "five thirty", "17:45"; None when there was none."""
+    words = " ".join(number_words_as_digits(tuple(re.findall(r"[a-z']+|[0-9]+", _plain(text)))))
+    alone = re.fullmatch(r"(?:(?:um|uh|well|maybe|around|about) )*([0-9]{1,2}(?: [0-5][0-9])?)(?: please)?", words)
+    return _clock(f"at {alone[1]}") if alone is not None else _clock(words)
+
+
 def _plain(text: str) -> str:
     return re.sub(r"\b([ap])\.\s?m\b\.?", r"\1m", text.lower())
 

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from breeze_buddy.domain.conversation import Ending
+from breeze_buddy.domain.flow import words_of
 from breeze_buddy.domain.privacy import MASK
 from breeze_buddy.domain.template import Template
 from breeze_buddy.domain.transfer import TransferEnding
@@ -140,6 +141,7 @@ class TurnLoop:
         self._time_up_s: float | None = call_began_s + self._longest_s
         self._silence_s: float | None = None
         self._keys_s: float | None = None
+        self._enough_s: float | None = None  # when speech has lasted long enough to interrupt
         self._private_until_s = float("-inf")  # what began before this was said for nobody's ears
         self._private_keys_until_s = float("-inf")
 
@@ -176,7 +178,7 @@ class TurnLoop:
         match happening:
             case TurnBegan(began_s):
                 if not self._holding and not self._is_salutation(began_s):
-                    self._interrupt()
+                    self._interrupt_after(began_s)
             case TurnHeard(text, began_s):
                 self._on_words(text, began_s)
             case KeyPressed(key):
@@ -195,10 +197,35 @@ class TurnLoop:
                 return self._on_due(what)
         return None
 
+    @property
+    def _interruptible(self) -> bool:
+        allowed = self._mouth.saying.interruptible
+        return self._mouth.speaking and (self._turns.barge_in if allowed is None else allowed)
+
+    @property
+    def _min_words(self) -> int:
+        wanted = self._mouth.saying.min_words
+        return self._turns.barge_in_min_words if wanted is None else wanted
+
     def _interrupt(self) -> None:
-        if self._turns.barge_in and self._mouth.speaking and self._mouth.interruptible:
+        if self._interruptible:
             self._mouth.hush()
             self._transcript.agent(self._playback, interrupted=True)
+
+    def _interrupt_after(self, began_s: float) -> None:
+        """The caller speaks: at once, or after as much speech as the node asks for, the agent does not."""
+        if self._min_words > 1:
+            return  # words are counted when they are understood
+        wanted_ms = self._mouth.saying.min_ms
+        min_ms = self._turns.barge_in_min_ms if wanted_ms is None else wanted_ms
+        if min_ms == 0:
+            self._interrupt()
+        elif self._interruptible:
+            self._enough_s = began_s + min_ms / 1000
+
+    def _is_interruption(self, text: str) -> bool:
+        """Whether these words end what the agent is saying, which waits for a number of them."""
+        return self._interruptible and self._min_words > 1 and len(words_of(text)) >= self._min_words
 
     def _is_salutation(self, began_s: float) -> bool:
         first_s = self._playback.first_sent_s
@@ -214,6 +241,8 @@ class TurnLoop:
             self._message.heard(text, self._now_s())
             self._take_message_if_over()
             return
+        if not self._holding and not self._is_salutation(began_s) and self._is_interruption(text):
+            self._interrupt()
         if self._holding or self._mouth.speaking or self._is_salutation(began_s):  # it was not allowed to interrupt
             return
         if text:
@@ -265,7 +294,7 @@ class TurnLoop:
         if self._mouth.take_message is not None:
             self._begin_message(self._mouth.take_message)
             return None
-        self._silence_s = self._now_s() + self._turns.no_input_s
+        self._silence_s = self._now_s() + (self._mouth.saying.no_input_s or self._turns.no_input_s)
         if self._keys:
             if self._conversation.completes(self._keys):
                 self._take_keys()
@@ -367,6 +396,10 @@ class TurnLoop:
                 self._message.wait_until(self._now_s() + STILL_BUSY_S)
             case "pause" | "full":
                 self._end_message()
+            case "enough":
+                self._enough_s = None
+                if self._ear.caller_speaks:
+                    self._interrupt()
             case "keys":
                 self._keys_s = None
                 self._take_keys()
@@ -413,6 +446,7 @@ class TurnLoop:
             ("comfort", None if speaking else self._comfort_s),
             ("silence", None if speaking else self._silence_s),
             ("keys", None if speaking else self._keys_s),
+            ("enough", self._enough_s),
             ("pause", message.pause_until_s if message is not None else None),
             ("full", message.ends_s if message is not None else None),
             ("marks", self._playback.ends_s + LATE_MARK_S if late else None),

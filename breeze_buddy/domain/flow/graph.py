@@ -10,6 +10,7 @@ from breeze_buddy.domain.flow.functions import Function
 from breeze_buddy.domain.flow.nodes import Node, answers_of, texts_of
 from breeze_buddy.domain.flow.routes import targets
 from breeze_buddy.domain.flow.texts import FlowModel, Identifier, placeholders
+from breeze_buddy.domain.flow.typed_values import Typed
 
 TRANSFER_RESULT = "transfer_result"
 """The placeholder that says how a transfer ended, after the caller has come back."""
@@ -38,8 +39,10 @@ class Flow(FlowModel):
         return self
 
     def offered(self, node: Node) -> tuple[Function, ...]:
-        """The functions that a node offers: its own, then the global ones."""
-        return node.functions + (self.functions if node.listens and node.global_functions else ())
+        """The functions that a node offers: its own, then the global ones, if they keep nothing that is private."""
+        if not node.listens or not node.global_functions:
+            return node.functions
+        return node.functions + tuple(one for one in self.functions if not (node.private and one.parameters))
 
     def _problems(self) -> list[str]:
         found = []
@@ -118,6 +121,14 @@ class Flow(FlowModel):
         return frozenset().union(
             *(node.answers for node in self.nodes.values()), *(answers_of(function) for function in self.functions)
         )
+
+    @property
+    def typed_answers(self) -> dict[str, Typed]:
+        """What is known of the type of answers, by name."""
+        functions = (*self.functions, *(one for node in self.nodes.values() for one in node.functions))
+        found: dict[str, Typed] = {one.name: one for function in functions for one in function.parameters}
+        captures = (node.captures for node in self.nodes.values())
+        return found | {one.name: one for one in captures if one is not None}
 
     @property
     def variables(self) -> frozenset[str]:

@@ -62,8 +62,30 @@ async def take_turn(tx: Transaction, campaign_id: str, limits: AccountLimits, *,
     at = slot(now, account.next_dial_at, own.next_dial_at if paced else None)
     if at > now + LONGEST_HOLD:
         return Turn(at, taken=False, held=account.held)
-    await set_account_clock(tx, next_dial_at=at + spacing(limits.calls_per_second))
-    if paced:
-        following = at + spacing(own.calls_per_second)
-        await tx.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(next_dial_at=following))
+    await _move_on(tx, campaign_id, at, limits, own.calls_per_second)
     return Turn(at, taken=True, held=account.held)
+
+
+async def take_turn_again(
+    tx: Transaction, campaign_id: str, missed: datetime, limits: AccountLimits, *, now: datetime
+) -> datetime:
+    """Another turn, taken however far off, for a call that came too late for `missed`, its own: now, if nobody's turn
+    has followed."""
+    account = await account_clock(tx, lock=True)
+    own = (await tx.execute(_OF_CAMPAIGN, {"campaign_id": campaign_id})).one()
+    clocks = [(account.next_dial_at, limits.calls_per_second)]
+    if own.calls_per_second is not None:
+        clocks.append((own.next_dial_at, own.calls_per_second))
+    at = slot(now, *(clock for clock, rate in clocks if clock != missed + spacing(rate)))
+    await _move_on(tx, campaign_id, at, limits, own.calls_per_second)
+    return at
+
+
+async def _move_on(
+    tx: Transaction, campaign_id: str, at: datetime, limits: AccountLimits, own_rate: float | None
+) -> None:
+    """The turn at this moment is somebody's: the next one is a spacing later, of the account and of the campaign."""
+    await set_account_clock(tx, next_dial_at=at + spacing(limits.calls_per_second))
+    if own_rate is not None:
+        following = at + spacing(own_rate)
+        await tx.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(next_dial_at=following))

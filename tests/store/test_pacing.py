@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from breeze_buddy.domain.messages import Grant
 from breeze_buddy.domain.pacing import HORIZON, AccountLimits, spacing
-from breeze_buddy.store import campaigns
+from breeze_buddy.store import campaigns, pacing
 from breeze_buddy.store.attempts import Accepted, Later
 from tests.store.stage import NOON, Stage, person
 
@@ -55,6 +55,38 @@ async def test_a_turn_that_is_far_off_is_not_taken(stage: Stage) -> None:
     assert await stage.everything() == before
     stage.now = answer.at
     assert await turn(stage, second.call_id) == answer.at
+
+
+async def again(stage: Stage, campaign_id: str, missed: datetime) -> datetime:
+    async with stage.database.write() as tx:
+        return await pacing.take_turn_again(tx, campaign_id, missed, stage.limits, now=stage.now)
+
+
+async def test_a_call_of_a_slow_campaign_that_is_a_little_late_is_placed_all_the_same(stage: Stage) -> None:
+    """Not a spacing later: nobody else has a turn before then."""
+    await stage.number(channels=10)
+    campaign = await stage.campaign(calls_per_second=0.05)
+    await stage.leads(campaign, [person(0), person(1)])
+    missed = await turn(stage, (await stage.grant_one()).call_id)
+    stage.pass_time(seconds=0.03)
+    assert await again(stage, campaign.id, missed) == stage.now
+    assert (await stage.grant_one()).dial_at == stage.now + timedelta(seconds=20.6)
+
+
+async def test_who_missed_a_turn_that_others_follow_takes_one_of_its_own_after_them(stage: Stage) -> None:
+    stage.limits = AccountLimits(calls_per_second=1)
+    await stage.number(channels=10)
+    campaign = await stage.campaign()
+    await stage.leads(campaign, [person(0), person(1), person(2)])
+    first, second = await stage.grant()
+    missed = await turn(stage, first.call_id)
+    stage.pass_time(seconds=0.1)
+    assert await turn(stage, second.call_id) == NOON + timedelta(seconds=1.03)
+    # Two spacings off: nobody else is given the same one meanwhile.
+    assert await again(stage, campaign.id, missed) == NOON + timedelta(seconds=2.06)
+    third = await stage.grant_one()
+    stage.pass_time(seconds=2)
+    assert await turn(stage, third.call_id) == NOON + timedelta(seconds=3.09)
 
 
 async def test_a_slow_campaign_always_has_one_call_on_its_way(stage: Stage) -> None:

@@ -84,19 +84,18 @@ def upgrade() -> None:
     with op.batch_alter_table("calls", schema=None) as batch_op:
         batch_op.create_index("ix_calls_campaign_id_settled_at", ["campaign_id", "settled_at"], unique=False)
 
-    with op.batch_alter_table("campaigns", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("finish_tag", sa.Float(), server_default=sa.text("0"), nullable=False))
-        batch_op.add_column(sa.Column("start_at", UtcDateTime(timezone=True), nullable=True))
-        batch_op.add_column(sa.Column("recurrence", sa.JSON(none_as_null=True), nullable=True))
-        batch_op.add_column(sa.Column("cloned_from", sa.String(length=36), nullable=True))
-        batch_op.add_column(sa.Column("circuit_breaker", sa.JSON(none_as_null=True), nullable=True))
-        batch_op.add_column(sa.Column("resumed_at", UtcDateTime(timezone=True), nullable=True))
+    # Column by column: on SQLite a table made anew would be dropped from under the rows that refer to it.
+    op.add_column("campaigns", sa.Column("finish_tag", sa.Float(), server_default=sa.text("0"), nullable=False))
+    op.add_column("campaigns", sa.Column("start_at", UtcDateTime(timezone=True), nullable=True))
+    op.add_column("campaigns", sa.Column("recurrence", sa.JSON(none_as_null=True), nullable=True))
+    op.add_column("campaigns", sa.Column("cloned_from", sa.String(length=36), nullable=True))
+    op.add_column("campaigns", sa.Column("circuit_breaker", sa.JSON(none_as_null=True), nullable=True))
+    op.add_column("campaigns", sa.Column("resumed_at", UtcDateTime(timezone=True), nullable=True))
 
-    with op.batch_alter_table("leads", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("zones", sa.String(length=255), server_default="", nullable=False))
-        batch_op.add_column(sa.Column("ready", sa.Boolean(), server_default=sa.true(), nullable=False))
-        batch_op.add_column(sa.Column("not_before", UtcDateTime(timezone=True), nullable=True))
-        batch_op.add_column(sa.Column("expires_at", UtcDateTime(timezone=True), nullable=True))
+    op.add_column("leads", sa.Column("zones", sa.String(length=255), server_default="", nullable=False))
+    op.add_column("leads", sa.Column("ready", sa.Boolean(), server_default=sa.true(), nullable=False))
+    op.add_column("leads", sa.Column("not_before", UtcDateTime(timezone=True), nullable=True))
+    op.add_column("leads", sa.Column("expires_at", UtcDateTime(timezone=True), nullable=True))
 
     op.drop_index("ix_leads_backlog", table_name="leads")
     for name, columns, where in INDEXES:
@@ -105,14 +104,14 @@ def upgrade() -> None:
     # Leads from before have the zone of their template's window, or the one they brought.
     op.execute("UPDATE leads SET zones = time_zone WHERE time_zone IS NOT NULL")
     op.execute("INSERT INTO campaign_zones (campaign_id, zones) SELECT DISTINCT campaign_id, zones FROM leads")
+    # Those that wait for a later time are made ready when it comes, and wake their campaign for it.
+    op.execute("UPDATE leads SET ready = false WHERE status = 'BACKLOG'")
 
-    with op.batch_alter_table("numbers", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("daily_cap", sa.Integer(), nullable=True))
+    op.add_column("numbers", sa.Column("daily_cap", sa.Integer(), nullable=True))
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("numbers", schema=None) as batch_op:
-        batch_op.drop_column("daily_cap")
+    op.drop_column("numbers", "daily_cap")
 
     for name, _, _ in reversed(INDEXES):
         op.drop_index(name, table_name="leads")
@@ -124,19 +123,17 @@ def downgrade() -> None:
         sqlite_where=backlog,
         postgresql_where=backlog,
     )
-    with op.batch_alter_table("leads", schema=None) as batch_op:
-        batch_op.drop_column("expires_at")
-        batch_op.drop_column("not_before")
-        batch_op.drop_column("ready")
-        batch_op.drop_column("zones")
+    op.drop_column("leads", "expires_at")
+    op.drop_column("leads", "not_before")
+    op.drop_column("leads", "ready")
+    op.drop_column("leads", "zones")
 
-    with op.batch_alter_table("campaigns", schema=None) as batch_op:
-        batch_op.drop_column("resumed_at")
-        batch_op.drop_column("circuit_breaker")
-        batch_op.drop_column("cloned_from")
-        batch_op.drop_column("recurrence")
-        batch_op.drop_column("start_at")
-        batch_op.drop_column("finish_tag")
+    op.drop_column("campaigns", "resumed_at")
+    op.drop_column("campaigns", "circuit_breaker")
+    op.drop_column("campaigns", "cloned_from")
+    op.drop_column("campaigns", "recurrence")
+    op.drop_column("campaigns", "start_at")
+    op.drop_column("campaigns", "finish_tag")
 
     with op.batch_alter_table("calls", schema=None) as batch_op:
         batch_op.drop_index("ix_calls_campaign_id_settled_at")

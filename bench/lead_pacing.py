@@ -10,6 +10,7 @@ import random
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import select
 
@@ -51,7 +52,7 @@ async def pacing(folder: Path, *, seconds: float, workers: int = 2) -> Pacing:
         campaign_id = await stack.campaign("paced", [number], called, record=False)
         await stack.start(campaign_id)
         await asyncio.sleep(seconds + 5)
-        created = _created(await stack.witnessed())[:wanted]
+        created = created_s(await stack.witnessed())[:wanted]
     return Pacing(len(created), (len(created) - 1) / (created[-1] - created[0]), most_within(created, 1.0))
 
 
@@ -82,7 +83,7 @@ async def turnaround(folder: Path, *, seconds: float, numbers: int = 12) -> Turn
             if before["sid"] in settled and before["times"]["ended"] is not None:
                 from_free.append(created_s - settled[before["sid"]])
                 from_end.append(created_s - _seconds(before["times"]["ended"]))
-    created = _created(witnessed)
+    created = created_s(witnessed)
     rate = (len(created) - 1) / (created[-1] - created[0])
     return Turnaround(rate, tuple(sorted(from_free)), tuple(sorted(from_end)))
 
@@ -93,7 +94,8 @@ async def _settled(stack: LeadStack) -> dict[str, float]:
         return {row.sid: row.settled_at.timestamp() for row in rows}
 
 
-def _created(witnessed: list[dict]) -> list[float]:  # type: ignore[type-arg]
+def created_s(witnessed: list[dict[str, Any]]) -> list[float]:
+    """When each call of the simulator's record was asked for, the earliest first."""
     return sorted(_seconds(call["times"]["created"]) for call in witnessed)
 
 

@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
-from bench.lead_pacing import most_within
+from bench.lead_pacing import created_s, most_within
 from bench.lead_stack import LeadStack, lead_stack, phones
 from bench.process_figures import CpuReading, memory_mib
 from breeze_buddy.domain import messages
@@ -81,7 +81,8 @@ async def measure(
         await _put_to_sleep(stack, soon, due)
         moments = sorted(at.timestamp() for _, at in due.values())
         await asyncio.sleep(moments[-1] - time.time() + 5)
-        created = await _dialled(stack.database, soon, woken, within_s=woken / pace_per_s + 60)
+        await _until_dialled(stack.database, soon, woken, within_s=woken / pace_per_s + 60)
+        created = created_s(await stack.witnessed())
     ideal = _ideal(moments, pace_per_s)
     return Sleep(
         sleepers,
@@ -171,6 +172,7 @@ async def _written(database: Database, campaign_id: str, due: dict[str, tuple[st
                 }
             )
         await tx.execute(insert(schema.leads), leads)
+        await tx.execute(insert(schema.campaign_zones), {"campaign_id": campaign_id, "zones": ""})
         await tx.execute(insert(schema.calls), calls)
         await tx.execute(
             update(schema.campaigns)
@@ -194,17 +196,19 @@ async def _quiet(stack: LeadStack, sleepers: int) -> None:
             calm = calm + 1 if used / 2 < _QUIET_SHARE else 0
 
 
-async def _dialled(database: Database, campaign_id: str, wanted: int, *, within_s: float) -> list[float]:
-    """When the second calls of a campaign's leads were placed, the earliest first."""
-    placed = select(schema.calls.c.dialled_at).where(
-        schema.calls.c.campaign_id == campaign_id, schema.calls.c.attempt > 1, schema.calls.c.dialled_at.is_not(None)
+async def _until_dialled(database: Database, campaign_id: str, wanted: int, *, within_s: float) -> None:
+    """Until so many leads of a campaign were called a second time. Raises TimeoutError."""
+    placed = (
+        select(func.count())
+        .select_from(schema.calls)
+        .where(schema.calls.c.campaign_id == campaign_id, schema.calls.c.attempt > 1)
+        .where(schema.calls.c.dialled_at.is_not(None))
     )
     async with asyncio.timeout(within_s):
         while True:
             async with database.read() as tx:
-                found = [at.timestamp() for at in await tx.scalars(placed)]
-            if len(found) >= wanted:
-                return sorted(found)
+                if (await tx.scalar(placed) or 0) >= wanted:
+                    return
             await asyncio.sleep(2)
 
 

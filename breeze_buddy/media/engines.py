@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 from breeze_buddy.domain.conversation import Ending
 from breeze_buddy.domain.promise import Callback
-from breeze_buddy.domain.providers import Voice
+from breeze_buddy.domain.providers import VoiceChoice
 from breeze_buddy.domain.transfer import TransferEnding
 from breeze_buddy.media.directory import StreamCall
 
@@ -86,7 +86,7 @@ class SpokenChunk:
 
 
 class Speaker(Protocol):
-    def speak(self, text: str, voice: Voice) -> AsyncIterator[SpokenChunk]:
+    def speak(self, text: str, voice: VoiceChoice) -> AsyncIterator[SpokenChunk]:
         """`text` as sound, the first chunk as early as can be. All chunks' texts together are `text`."""
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import soxr
 from hibari import SAMPLE_RATE, Hibari
 
-from breeze_buddy.domain.providers import Voice
+from breeze_buddy.domain.providers import VoiceChoice
 from breeze_buddy.media import mulaw
 from breeze_buddy.media.engines import SpokenChunk
 from breeze_buddy.media.speech.spelling import spell_out
@@ -45,7 +45,7 @@ class HibariSpeaker:
         self._rendering: dict[_Key, asyncio.Future[bytes]] = {}
         self.render("One moment, please.", 1.0)
 
-    async def speak(self, text: str, voice: Voice) -> AsyncIterator[SpokenChunk]:
+    async def speak(self, text: str, voice: VoiceChoice) -> AsyncIterator[SpokenChunk]:
         sentences = self._model.split_sentences(text)
         # All of them are begun at once: the next one is ready when the one before has been heard, however busy
         # the machine is meanwhile.

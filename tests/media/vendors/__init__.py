@@ -1,0 +1,1 @@
+"""Providers as local servers that speak their documented protocols, faults included."""

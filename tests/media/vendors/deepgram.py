@@ -1,0 +1,113 @@
+"""Deepgram's streaming recognition: `/v1/listen` as documented (binary µ-law in, `Results` out, Finalize, KeepAlive).
+
+It understands `sound_of(words)`: each word is 0.3 s of a sample value of its own.
+"""
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import Literal
+
+from aiohttp import WSMsgType, web
+
+WORD_SAMPLES = 2400
+Fault = Literal["none", "drops", "says_nothing", "garbage", "error", "binary", "no_finalize_answer"]
+
+
+@dataclass
+class Deepgram:
+    """`faults` are those of the first connections, `refusals` the HTTP answers before them; then all is well."""
+
+    key: str = "dg-key"
+    final_every_words: int = 100
+    faults: list[tuple[Fault, int]] = field(default_factory=list)  # and after how many words
+    refusals: list[int] = field(default_factory=list)
+    words: dict[int, str] = field(default_factory=dict)
+    queries: list[dict[str, str]] = field(default_factory=list)
+    audio_words: list[list[str]] = field(default_factory=list)  # what each connection was sent
+    keep_alives: int = 0
+    closed: int = 0
+    all_closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def sound_of(self, text: str) -> bytes:
+        sound = b""
+        for word in text.split():
+            value = next((v for v, known in self.words.items() if known == word), len(self.words) + 1)
+            self.words[value] = word
+            sound += bytes([value]) * WORD_SAMPLES
+        return sound
+
+    @property
+    def app(self) -> web.Application:
+        app = web.Application()
+        app.router.add_get("/v1/listen", self._listen)
+        return app
+
+    async def _listen(self, request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Authorization") != f"Token {self.key}":
+            return web.json_response({"err_code": "INVALID_AUTH", "err_msg": "Invalid credentials."}, status=401)
+        if self.refusals:
+            return web.json_response({"err_code": "NO", "err_msg": "refused"}, status=self.refusals.pop(0))
+        assert request.query["encoding"] == "mulaw"
+        assert request.query["sample_rate"] == "8000"
+        self.queries.append(dict(request.query))
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        fault, after_words = self.faults.pop(0) if self.faults else ("none", 0)
+        heard: list[str] = []
+        self.audio_words.append(heard)
+        samples = finalised = 0
+        sound = bytearray()
+        async for message in ws:
+            if message.type is WSMsgType.BINARY:
+                sound += message.data
+                while (len(heard) + 1) * WORD_SAMPLES <= len(sound):
+                    heard.append(self.words[sound[len(heard) * WORD_SAMPLES + WORD_SAMPLES // 2]])
+                    samples = len(heard) * WORD_SAMPLES
+                    if fault != "none" and len(heard) == after_words:
+                        if fault == "drops":
+                            assert request.transport is not None
+                            request.transport.abort()
+                            return ws
+                        if fault == "garbage":
+                            await ws.send_str("{not json")
+                        if fault == "binary":
+                            await ws.send_bytes(b"\x00\x01")
+                        if fault == "error":
+                            await ws.send_json({"type": "Error", "description": "overloaded"})
+                    if fault == "says_nothing":
+                        continue
+                    final = len(heard) - finalised >= self.final_every_words
+                    await ws.send_json(self._results(heard, finalised, samples, is_final=final))
+                    finalised = len(heard) if final else finalised
+            elif message.type is WSMsgType.TEXT:
+                match json.loads(message.data)["type"]:
+                    case "Finalize" if fault not in {"says_nothing", "no_finalize_answer"}:
+                        await ws.send_json(
+                            self._results(heard, finalised, len(sound), is_final=True, from_finalize=True)
+                        )
+                        finalised = len(heard)
+                    case "KeepAlive":
+                        self.keep_alives += 1
+                    case "CloseStream":
+                        await ws.send_json({"type": "Metadata", "request_id": "r", "duration": 0.0, "channels": 0})
+                        self.closed += 1
+                        self.all_closed.set()
+                        await ws.close()
+        return ws
+
+    def _results(
+        self, heard: list[str], finalised: int, samples: int, *, is_final: bool, from_finalize: bool = False
+    ) -> dict[str, object]:
+        start = finalised * WORD_SAMPLES
+        return {
+            "type": "Results",
+            "channel_index": [0, 1],
+            "start": start / 8000,
+            "duration": (samples - start) / 8000,
+            "is_final": is_final,
+            "speech_final": False,
+            "from_finalize": from_finalize,
+            "channel": {"alternatives": [{"transcript": " ".join(heard[finalised:]), "confidence": 0.9, "words": []}]},
+            "metadata": {"request_id": "r"},
+        }

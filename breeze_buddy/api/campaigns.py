@@ -18,6 +18,7 @@ from breeze_buddy.domain.campaign import (
     CampaignStatus,
     check_campaign_transition,
 )
+from breeze_buddy.domain.inspection import check
 from breeze_buddy.domain.lead import Lead, LeadStatus
 from breeze_buddy.domain.messages import CancelRequest
 from breeze_buddy.provider_settings import check_providers
@@ -61,6 +62,7 @@ async def create(context: AContext, definition: CampaignDefinition) -> CreatedCa
     """Create a campaign with its leads. It dials once it is started: by hand, at `start_at`, or, with `recurrence`, as
     a fresh copy at each of its times. The same request_id gives the same campaign."""
     if definition.template is not None:
+        check(definition.template)
         check_providers(context.settings, definition.template)
     async with context.database.write() as tx:
         made = await enrol(

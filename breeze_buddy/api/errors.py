@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from breeze_buddy.activities.enrolment import NoNumbers, StartInThePast
 from breeze_buddy.activities.signals import Unreachable
 from breeze_buddy.domain.errors import DomainError, IllegalTransition, MissingVariables
+from breeze_buddy.domain.inspection import Flawed
 from breeze_buddy.store.errors import Conflict, NotFound, Unavailable
 from breeze_buddy.telephony.callbacks import MalformedCallback
 from breeze_buddy.telephony.errors import TelephonyError
@@ -109,6 +110,12 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(DomainError)
     async def domain(_: Request, error: DomainError) -> Response:
         return field_problem(_FIELDS.get(type(error), ""), str(error), error.code)
+
+    @app.exception_handler(Flawed)
+    async def flawed(_: Request, error: Flawed) -> Response:
+        return _unprocessable(
+            FieldProblem(loc=["body", *one.loc], msg=one.message, type=one.code) for one in error.findings
+        )
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from breeze_buddy.cli.command import ApiUrlOption, JsonOption, begin, talk
+from breeze_buddy.cli.command import ApiUrlOption, JsonOption, begin, run, talk
 
 if TYPE_CHECKING:
     from breeze_buddy.cli.api_client import Api
@@ -15,13 +15,100 @@ app = typer.Typer(name="template", no_args_is_help=True, help="Templates: what t
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A template in YAML or JSON; - is stdin.")]
 
 
+VariableOption = Annotated[
+    list[str] | None,
+    typer.Option("--variable", "--var", metavar="NAME=VALUE", help="A variable of the lead; repeat it."),
+]
+
+
 @app.command("validate")
 def validate(context: typer.Context, file: FileArgument, as_json: JsonOption = False) -> None:
-    """Check a template without a server; exit code 1 when it is not valid, with each place that is wrong."""
+    """Check a template without a server: each place that is wrong, and warnings about what is hardly meant.
+
+    Exit code 1 when it is not valid; warnings alone are no reason."""
     begin(context)
     from breeze_buddy.cli.template_check import check
 
     raise typer.Exit(check(file, as_json=as_json))
+
+
+@app.command("schema")
+def schema(context: typer.Context) -> None:
+    """Print the JSON Schema of templates, for editors that check a file while it is written."""
+    begin(context)
+    from breeze_buddy.cli.printing import print_json
+    from breeze_buddy.domain.template_schema import template_schema
+
+    print_json(template_schema())
+
+
+@app.command("examples")
+def examples(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="Which to print; without it they are listed.")] = None,
+) -> None:
+    """List the example templates, or print one: `breeze template examples order-confirmation > mine.yaml`."""
+    begin(context)
+    from breeze_buddy.cli.template_examples import print_example, print_examples
+
+    if name is None:
+        print_examples()
+    else:
+        print_example(name)
+
+
+@app.command("chat")
+def chat(
+    context: typer.Context,
+    file: FileArgument,
+    variables: VariableOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Hold the conversation of a template here, as text: no server, no sound, no language model.
+
+    Type what the caller says; #1 is a key, /silence says nothing, /hangup hangs up. Lines may come from a pipe. At the
+    end it prints how the conversation ended, its result and its answers.
+    """
+    settings = begin(context)
+    from breeze_buddy.cli.template_chat import run_chat
+
+    run(run_chat(settings, file, variables or (), as_json=as_json))
+
+
+@app.command("call")
+def call(
+    context: typer.Context,
+    file: FileArgument,
+    variables: VariableOption = None,
+    person: Annotated[
+        str, typer.Option("--person", help="Who picks up: talks, silent, voicemail, hangs_up_early, no_answer, busy.")
+    ] = "talks",
+    say: Annotated[
+        list[str] | None, typer.Option("--say", help="What they say at their turn, or press, as #1; repeat it.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder to use and to keep; by default .breeze/call, emptied first.")
+    ] = None,
+    timeout: Annotated[float, typer.Option("--timeout", min=5, help="Seconds for the call.")] = 180.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Call a simulated phone with a template, on a stack of its own, and print what was heard and the recording's path.
+
+    Exit code 0 when the conversation reached its end, else 1.
+    """
+    settings = begin(context)
+    from breeze_buddy.cli.template_call import CallOptions, run_call
+
+    options = CallOptions(
+        file=file,
+        variables=tuple(variables or ()),
+        person=person,
+        say=tuple(say or ()),
+        folder=data,
+        timeout_s=timeout,
+        as_json=as_json,
+    )
+    run(run_call(settings, options))
 
 
 @app.command("push")
@@ -30,7 +117,8 @@ def push(context: typer.Context, file: FileArgument, api_url: ApiUrlOption = Non
 
     async def work(api: "Api") -> None:
         from breeze_buddy.cli.documents import read_document
-        from breeze_buddy.cli.printing import print_json
+        from breeze_buddy.cli.places import place
+        from breeze_buddy.cli.printing import print_json, say
 
         template = read_document(file).data
         name = template.get("name")
@@ -42,6 +130,8 @@ def push(context: typer.Context, file: FileArgument, api_url: ApiUrlOption = Non
         if as_json:
             print_json(stored)
         else:
+            for warning in stored.get("warnings", ()):
+                say(f"warning: {place(warning['loc'])}: {warning['message']}")
             print(f"template {stored['template']['name']} is at version {stored['version']}, id {stored['id']}")
 
     talk(context, api_url, work)

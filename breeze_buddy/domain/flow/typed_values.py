@@ -63,7 +63,7 @@ class Typed(FlowModel):
     )
     region: Region | None = Field(None, description="phone: the country of numbers without a country code")
 
-    @field_validator("values", mode="before")
+    @field_validator("values", mode="before", json_schema_input_type=dict[str, tuple[str, ...]] | list[str] | None)
     @classmethod
     def _values_alone(cls, values: Any) -> Any:
         return dict.fromkeys(values, ()) if isinstance(values, list | tuple) else values

@@ -21,7 +21,7 @@ from breeze_buddy.activities.enrolment import NoNumbers, StartInThePast
 from breeze_buddy.activities.signals import Unreachable
 from breeze_buddy.domain.errors import DomainError, IllegalTransition, MissingVariables
 from breeze_buddy.domain.inspection import Flawed
-from breeze_buddy.store.errors import Conflict, NotFound, Unavailable
+from breeze_buddy.store.errors import Conflict, NotFound, Unavailable, UnusableText
 from breeze_buddy.telephony.callbacks import MalformedCallback
 from breeze_buddy.telephony.errors import TelephonyError
 
@@ -116,6 +116,10 @@ def install(app: FastAPI) -> None:
         return _unprocessable(
             FieldProblem(loc=["body", *one.loc], msg=one.message, type=one.code) for one in error.findings
         )
+
+    @app.exception_handler(UnusableText)
+    async def unusable(_: Request, error: UnusableText) -> Response:
+        return field_problem("", str(error), error.code)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:

@@ -94,7 +94,10 @@ class _Form:
             "on_part_end": self._on_part_end,
             "on_end": self._on_end,
         }
-        self._parser = MultipartParser(boundary, callbacks)
+        try:
+            self._parser = MultipartParser(boundary, callbacks)
+        except FormParserError as error:
+            raise MalformedCsv(f"the multipart form cannot be read: {error}") from error
 
     def feed(self, data: bytes) -> list[bytes]:
         """What of the file is in these bytes of the form. Raises MalformedCsv."""

@@ -4,11 +4,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from breeze_buddy.domain.circuit_breaker import CircuitBreaker
 from breeze_buddy.domain.errors import IllegalTransition
 from breeze_buddy.domain.lead import LeadInput, LeadStatus
+from breeze_buddy.domain.moment import Moment
 from breeze_buddy.domain.outcome import Outcome
 from breeze_buddy.domain.phone import E164
 from breeze_buddy.domain.recurrence import Recurrence
@@ -75,7 +76,7 @@ class CampaignDefinition(Pacing):
     numbers: tuple[E164, ...] = Field((), description="registered numbers; empty: TWILIO_PHONE_NUMBER")
     leads: tuple[LeadInput, ...] = Field((), max_length=10_000)
     pool: Pool | None = Field(None, description="media servers that serve it before those of the general pool")
-    start_at: AwareDatetime | None = Field(
+    start_at: Moment | None = Field(
         None, description="it starts by itself at this time; null: when it is told to"
     )
     recurrence: Recurrence | None = Field(
@@ -124,7 +125,7 @@ class Campaign(BaseModel):
 class CampaignChanges(Pacing):
     """What can be changed of a campaign; what a request does not name stays as it is."""
 
-    start_at: AwareDatetime | None = Field(None, description="while it has not started; null: when it is told to")
+    start_at: Moment | None = Field(None, description="while it has not started; null: when it is told to")
     recurrence: Recurrence | None = Field(None, description="other times for a campaign that recurs")
     circuit_breaker: CircuitBreaker | None = Field(None, description="null: it is never paused by itself")
 
@@ -152,7 +153,7 @@ class CloneRequest(BaseModel):
     leads: Literal["none", "all"] | ChosenOutcomes = Field(
         "none", description="outcomes of the leads to copy; all leaves out who asked not to be called"
     )
-    start_at: AwareDatetime | None = Field(None, description="the copy starts by itself at this time")
+    start_at: Moment | None = Field(None, description="the copy starts by itself at this time")
     request_id: str | None = Field(None, min_length=1, max_length=128)
 
 

@@ -12,9 +12,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from breeze_buddy.domain.errors import IllegalTransition
+from breeze_buddy.domain.moment import Moment
 from breeze_buddy.domain.outcome import Outcome
 from breeze_buddy.domain.phone import E164
 from breeze_buddy.domain.window import TimeZoneName
@@ -56,8 +57,8 @@ class LeadInput(BaseModel):
     variables: Variables = {}
     time_zone: TimeZoneName | None = Field(None, description="IANA name; if absent, the zones of the phone number")
     priority: int = Field(0, ge=-100, le=100, description="higher is called sooner")
-    not_before: AwareDatetime | None = Field(None, description="not called before this time")
-    expires_at: AwareDatetime | None = Field(None, description="no call begins from this time on; then it is EXPIRED")
+    not_before: Moment | None = Field(None, description="not called before this time")
+    expires_at: Moment | None = Field(None, description="no call begins from this time on; then it is EXPIRED")
     request_id: str | None = Field(
         None,
         min_length=1,

@@ -11,17 +11,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import event, text
-from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.engine import Connection, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from breeze_buddy.store import limits, sqlite_connections
+from breeze_buddy.store.errors import UnusableText
 
 SQLITE_BUSY_MS = 30_000
 # Any constants: the advisory locks on PostgreSQL under which lines are granted, campaigns made, pods allocated.
 _DISPATCH_LOCK = 7_242_001
 _ENROLMENT_LOCK = 7_242_003
 _ALLOCATION_LOCK = 7_242_004
+# PostgreSQL's "character not in repertoire" and "untranslatable character".
+_REFUSED_TEXT = frozenset({"22021", "22P05"})
 
 _ALLOCATION = text("SELECT pg_advisory_xact_lock(:key), set_config('synchronous_commit', 'off', true)")
 
@@ -49,6 +52,7 @@ class Database:
         self.url = async_url(url)
         self._engine = _engine(self.url, pool_size)
         self.is_sqlite = self._engine.dialect.name == "sqlite"
+        event.listen(self._engine.sync_engine, "handle_error", _name_unusable_text)
         # SQLite lets one write at a time, and lets others try again after ever longer pauses. Among ourselves the
         # next one goes on at once.
         self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if self.is_sqlite else nullcontext()
@@ -110,6 +114,15 @@ async def _serialise(tx: Transaction, key: int) -> None:
     # A write on SQLite is alone anyway.
     if tx.dialect.name == "postgresql":
         await tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+
+
+def _name_unusable_text(context: ExceptionContext) -> None:
+    """The one mistake in a statement that is not ours: a request brought text that no table takes."""
+    error: BaseException | None = context.original_exception
+    while error is not None:
+        if isinstance(error, UnicodeEncodeError) or getattr(error, "sqlstate", None) in _REFUSED_TEXT:
+            raise UnusableText from context.original_exception
+        error = error.__cause__
 
 
 def async_url(url: str) -> str:

@@ -22,6 +22,15 @@ class Conflict(StoreError):
     code = "conflict"
 
 
+class UnusableText(StoreError):
+    """Text that the database cannot keep."""
+
+    code = "unusable_text"
+
+    def __init__(self) -> None:
+        super().__init__("there is text that cannot be kept: a zero byte, or half of a character")
+
+
 class Unavailable(StoreError):
     """The database did not do its work in time, or failed."""
 

@@ -73,5 +73,5 @@ async def test_the_commands_of_the_page_do_what_it_says(house: House) -> None:
 async def test_the_routes_that_the_page_names_exist(house: House, route: str) -> None:
     paths = (await house.get("/openapi.json")).json()["paths"]
     known = {re.sub(r"\{\w+\}", "{id}", path.removeprefix(PREFIX)) for path in paths}
-    verbs = {"/start", "/pause", "/resume", "/cancel"}
+    verbs = {"/start", "/pause", "/resume", "/cancel", "/clone", "/redial"}
     assert route in known or (route in verbs and f"/campaigns/{{id}}{route}" in known)

@@ -19,9 +19,12 @@ _STACK = Path(__file__).with_name("toy_stack.py")
 
 
 @contextmanager
-def _stack(folder: Path, port: int) -> Iterator[tuple["subprocess.Popen[str]", list[int]]]:
+def _stack(folder: Path, ports: StackPorts) -> Iterator[tuple["subprocess.Popen[str]", list[int]]]:
     stack = subprocess.Popen(
-        [sys.executable, str(_STACK), str(folder), str(port)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, str(_STACK), str(folder), str(ports.api), str(ports.media)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     with stack:
         try:
@@ -36,7 +39,7 @@ def _stack(folder: Path, port: int) -> Iterator[tuple["subprocess.Popen[str]", l
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_all_processes(tmp_path: Path, ports: StackPorts, how: signal.Signals) -> None:
-    with _stack(tmp_path, ports.api) as (stack, pids):
+    with _stack(tmp_path, ports) as (stack, pids):
         stack.send_signal(how)
         assert stack.wait(timeout=20) == 130
         assert not any(is_alive(pid) for pid in pids)
@@ -44,13 +47,13 @@ def test_a_signal_stops_all_processes(tmp_path: Path, ports: StackPorts, how: si
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's request is Linux's")
 def test_killing_the_supervisor_outright_leaves_nothing(tmp_path: Path, ports: StackPorts) -> None:
-    with _stack(tmp_path, ports.api) as (stack, pids):
+    with _stack(tmp_path, ports) as (stack, pids):
         stack.send_signal(signal.SIGKILL)
         assert all(ends_within(pid, 5) for pid in pids)
 
 
 def test_a_second_copy_on_the_same_folder_ends_with_an_error(tmp_path: Path, ports: StackPorts) -> None:
-    with _stack(tmp_path, ports.api) as (stack, _):
+    with _stack(tmp_path, ports) as (stack, _):
         second = subprocess.run(
             [sys.executable, "-m", "breeze_buddy.cli", "up", "--data", str(tmp_path), "--free-ports"],
             capture_output=True,
@@ -79,7 +82,7 @@ async def test_cleaning_up_is_finished_even_if_a_signal_comes_meanwhile() -> Non
 
 
 def test_a_second_signal_leaves_nothing_behind(tmp_path: Path, ports: StackPorts) -> None:
-    with _stack(tmp_path, ports.api) as (stack, pids):
+    with _stack(tmp_path, ports) as (stack, pids):
         stack.send_signal(signal.SIGINT)
         stack.send_signal(signal.SIGTERM)
         assert stack.wait(timeout=20) == 130

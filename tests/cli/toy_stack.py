@@ -1,6 +1,6 @@
 """A supervisor of toy children, run as a process of its own so that it can be signalled and killed.
 
-toy_stack.py FOLDER PORT: holds the folder, runs `polite` and `stubborn`, and prints one JSON line with their
+toy_stack.py FOLDER PORT PORT: holds the folder, runs `polite` and `stubborn`, and prints one JSON line with their
 process ids as soon as both serve.
 """
 
@@ -18,15 +18,15 @@ from breeze_buddy.cli.supervisor import Supervisor
 CHILD = str(Path(__file__).with_name("toy_child.py"))
 
 
-async def _run(folder: Path, port: int) -> int:
+async def _run(folder: Path, polite: int, stubborn: int) -> int:
     supervisor = Supervisor(log_folder=folder / "logs", announce=lambda sentence: None)
     try:
         await supervisor.start(
-            ChildSpec("polite", (sys.executable, CHILD, "serve", str(port)), probe=tcp_accepts("127.0.0.1", port)),
+            ChildSpec("polite", (sys.executable, CHILD, "serve", str(polite)), probe=tcp_accepts("127.0.0.1", polite)),
             ChildSpec(
                 "stubborn",
-                (sys.executable, CHILD, "stubborn", str(port + 1)),
-                probe=tcp_accepts("127.0.0.1", port + 1),
+                (sys.executable, CHILD, "stubborn", str(stubborn)),
+                probe=tcp_accepts("127.0.0.1", stubborn),
                 stop_timeout_s=0.2,
             ),
         )
@@ -40,7 +40,7 @@ async def _run(folder: Path, port: int) -> int:
 def main() -> None:
     folder = Path(sys.argv[1])
     with FolderLock(folder):
-        sys.exit(asyncio.run(until_signalled(_run(folder, int(sys.argv[2])))))
+        sys.exit(asyncio.run(until_signalled(_run(folder, int(sys.argv[2]), int(sys.argv[3])))))
 
 
 main()

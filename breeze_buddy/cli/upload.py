@@ -1,6 +1,7 @@
 """A file of rows on its way to the API: read and sent in pieces, with a bar, and what became of its rows."""
 
 import os
+import stat
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack
@@ -46,7 +47,9 @@ def _open(file: Path, held: ExitStack) -> tuple[BinaryIO, int | None]:
         return sys.stdin.buffer, None
     try:
         source = held.enter_context(file.open("rb"))
-        return source, os.fstat(source.fileno()).st_size
+        about = os.fstat(source.fileno())
+        # A pipe, such as a shell's <(command), is as long as it comes.
+        return source, about.st_size if stat.S_ISREG(about.st_mode) else None
     except OSError as error:
         raise FileError(f"{file} cannot be read: {error.strerror or error}") from None
 

@@ -1,8 +1,10 @@
 """A campaign from its definition to its results, by commands."""
 
+import asyncio
 import csv
 import io
 import json
+import os
 from typing import Any
 
 import pytest
@@ -52,6 +54,16 @@ async def test_a_definition_comes_from_stdin_with_a_template_from_a_file(ready: 
     made = await ready.breeze("campaign", "create", "-", "--template-file", template, "--json", stdin=definition)
     assert made.code == 0
     assert made.json["campaign"]["template_name"] == "other"
+
+
+async def test_leads_come_from_another_command_by_a_pipe(ready: Shell) -> None:
+    """As a shell's <(command) gives them."""
+    pipe = ready.folder / "leads"
+    os.mkfifo(pipe)
+    writing = asyncio.create_task(asyncio.to_thread(pipe.write_text, f"phone,name\n{person(1)},Ada\n"))
+    made = await ready.done("campaign", "create", "--name", "summer", "--template", "order", *_NUMBER, "--csv", "leads")
+    await writing
+    assert made["upload"]["accepted"] == 1
 
 
 async def test_a_file_of_leads_is_sent_its_columns_renamed_and_its_refusals_kept(ready: Shell) -> None:

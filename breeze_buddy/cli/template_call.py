@@ -16,9 +16,9 @@ from breeze_buddy.cli.ports import free_ports
 from breeze_buddy.cli.printing import print_json, say
 from breeze_buddy.cli.stack import Stack
 from breeze_buddy.cli.stack_plan import StackPlan
-from breeze_buddy.cli.template_chat import print_end, variables_for
+from breeze_buddy.cli.template_chat import ConversationEnd, print_end, variables_for
 from breeze_buddy.cli.template_check import read_template
-from breeze_buddy.domain.conversation import ConversationReport, Ending
+from breeze_buddy.domain.conversation import Ending
 from breeze_buddy.domain.retry import RetryPolicy
 from breeze_buddy.domain.template import Template
 from breeze_buddy.settings import Settings
@@ -81,11 +81,13 @@ async def _call(
             api_url=urls["api"], simulator_url=urls["simulator"], api_key=key.get_secret_value() if key else None
         )
         try:
-            say(f"Calling {options.person} …")
+            say("Calling …")
             lead = await _one_lead(client, template, variables, person, options.timeout_s)
+            spoke = [call["id"] for call in lead["calls"] if call["conversation"]]
+            told = await client.get(f"/calls/{spoke[-1]}/transcript") if spoke else None
         finally:
             await client.close()
-    return _print(lead, stack.plan.folder, as_json=options.as_json)
+    return _print(lead, told, stack.plan.folder, as_json=options.as_json)
 
 
 async def _one_lead(
@@ -132,26 +134,25 @@ def _is_whole(lead: Mapping[str, Any]) -> bool:
     )
 
 
-def _print(lead: Mapping[str, Any], folder: Path, *, as_json: bool) -> int:
-    calls = lead.get("calls") or [{}]
-    call = calls[-1]
-    told = call.get("conversation")
-    report = ConversationReport.model_validate({**told, "call_id": call["id"]}) if told else None
+def _print(lead: Mapping[str, Any], told: Mapping[str, Any] | None, folder: Path, *, as_json: bool) -> int:
+    call = lead["calls"][-1] if lead["calls"] else {}
+    conversation = call.get("conversation")
     recordings = sorted((folder / "recordings").rglob(f"{call.get('id')}-*.wav"))
     recording = str(recordings[-1]) if recordings else None
     if as_json:
-        facts = {name: call.get(name) for name in ("status", "answered_by", "duration_s")}
-        print_json({"outcome": lead["outcome"], **facts, "conversation": told, "recording": recording})
+        facts = {name: call.get(name) for name in ("status", "answered_by", "duration_s", "conversation")}
+        spoken = told["utterances"] if told else []
+        print_json({"outcome": lead["outcome"], **facts, "transcript": spoken, "recording": recording})
     else:
-        for one in report.transcript if report is not None else ():
-            keys = "#" if one.digits else ""
-            print(f"{one.at_s:6.1f} s  {one.speaker}: {keys}{one.text}{' –' if one.interrupted else ''}")
-        if report is not None:
-            print_end(report)
+        for one in told["utterances"] if told else ():
+            text = f"#{one['text']}" if one["digits"] else one["text"]
+            print(f"{one['at_s']:6.1f} s  {one['speaker']}: {text}{' –' if one['interrupted'] else ''}")
+        if conversation:
+            print_end(ConversationEnd.model_validate(conversation))
         print(f"outcome: {lead['outcome']}")
         if recording is not None:
             print(f"recording: {recording}")
-    return 0 if report is not None and report.ending is Ending.REACHED_END else 1
+    return 0 if conversation and conversation["ending"] == Ending.REACHED_END else 1
 
 
 def _empty(folder: Path) -> None:

@@ -3,14 +3,17 @@
 import asyncio
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
+
+from pydantic import BaseModel
 
 from breeze_buddy.cli.documents import read_document
 from breeze_buddy.cli.errors import OptionError
 from breeze_buddy.cli.options import pairs
 from breeze_buddy.cli.printing import print_json, say
 from breeze_buddy.cli.template_check import read_template
-from breeze_buddy.domain.conversation import ConversationReport
+from breeze_buddy.domain.conversation import Ending
 from breeze_buddy.domain.errors import MissingVariables
 from breeze_buddy.domain.template import Template
 from breeze_buddy.media.directory import StreamCall
@@ -44,7 +47,7 @@ async def run_chat(settings: Settings, file: Path, given: Sequence[str], *, as_j
     if as_json:
         print_json(report.model_dump(mode="json", exclude={"call_id"}))
     else:
-        print_end(report)
+        print_end(ConversationEnd.model_validate(report.model_dump()))
     return 0
 
 
@@ -59,8 +62,17 @@ def variables_for(template: Template, given: Sequence[str]) -> dict[str, str]:
     return variables
 
 
-def print_end(report: ConversationReport) -> None:
-    """How it ended, and what it brought."""
+class ConversationEnd(BaseModel):
+    """How a conversation ended, and what it brought."""
+
+    ending: Ending
+    result: str | None
+    answers: dict[str, str]
+    callback_at: datetime | None = None
+    do_not_call: bool = False
+
+
+def print_end(report: ConversationEnd) -> None:
     print(f"ending: {report.ending}")
     if report.result is not None:
         print(f"result: {report.result}")

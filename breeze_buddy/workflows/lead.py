@@ -110,6 +110,8 @@ class LeadWorkflow(CallFollower):
         while True:
             if at is not None:
                 await self._sleep_until(at - LONGEST_HOLD, "paced by calls per second")
+            if self._must_withdraw:
+                await self._withdraw()  # the grant is refused for it
             workflow.set_current_details(f"Attempt {grant.attempt}: dialling {self._lead.masked_phone}")
             dialled: DialResult = await workflow.execute_activity_method(
                 TelephonyActivities.dial,

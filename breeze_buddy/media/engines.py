@@ -6,14 +6,15 @@ The session owns time, the socket and the keypad; engines own words and sounds. 
 is how a barge-in cancels: an engine stops its work when its iterator is closed.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
-from breeze_buddy.domain.conversation import Ending
+from breeze_buddy.domain.conversation import Ending, Utterance
 from breeze_buddy.domain.promise import Callback
 from breeze_buddy.domain.providers import VoiceChoice
+from breeze_buddy.domain.template import Template
 from breeze_buddy.domain.transfer import TransferEnding
 from breeze_buddy.media.directory import StreamCall
 
@@ -213,6 +214,13 @@ class Conversation(Protocol):
         """Whether these keys are a whole answer already; otherwise a pause or more keys complete it."""
 
 
+@runtime_checkable
+class Overhearing(Protocol):
+    """A conversation that wants to know what was heard of the agent, and of the caller, as the transcript has it."""
+
+    def overhear(self, utterance: Utterance) -> None: ...
+
+
 class Dialogue(Protocol):
     def converse(self, call: StreamCall, privacy: Privacy) -> Conversation: ...
 
@@ -226,3 +234,9 @@ class Engines:
     dialogue: Dialogue
     speaker: Speaker
     close: Callable[[], None] = lambda: None
+    choose: "Callable[[Engines, Template], Engines] | None" = None
+    disconnect: Callable[[], Awaitable[None]] | None = None
+
+    def of(self, template: Template) -> "Engines":
+        """Those that the template chooses; these, when it does not."""
+        return self.choose(self, template) if self.choose is not None else self

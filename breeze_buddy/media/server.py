@@ -298,6 +298,8 @@ async def serve(
     finally:
         if registration is not None:
             await registration.close()
+        if engines.disconnect is not None:
+            await engines.disconnect()
         engines.close()
 
 

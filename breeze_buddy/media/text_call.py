@@ -18,6 +18,7 @@ from breeze_buddy.media.engines import (
     Finish,
     HandOver,
     Heard,
+    Overhearing,
     Pressed,
     Reply,
     Say,
@@ -126,6 +127,8 @@ class TextCall:
         return round((self._clock() - self._began_at).total_seconds(), 2)
 
     def _add(self, utterance: Utterance) -> None:
+        if isinstance(self._conversation, Overhearing):
+            self._conversation.overhear(utterance)
         self._transcript.append(utterance)
 
 

@@ -7,6 +7,7 @@ loop: one for voice activity, which must not wait, and `speech_threads` for reco
 from concurrent.futures import ThreadPoolExecutor
 
 from breeze_buddy.media.engines import Engines, EngineUnavailable
+from breeze_buddy.media.providers.choosing import Providers
 from breeze_buddy.media.requests import HttpRequests
 from breeze_buddy.media.scripted import ScriptedDialogue
 from breeze_buddy.settings import Settings
@@ -37,12 +38,15 @@ def load_engines(settings: Settings) -> Engines:
         for executor in (pool, watch):
             executor.shutdown(wait=False, cancel_futures=True)
 
+    requests = HttpRequests(settings.http_request_hosts, allow_private=settings.http_request_allow_private)
+    providers = Providers(settings, requests)
+    providers.load()
     return Engines(
         voice_activity=SileroVoiceActivity(vad_model, watch),
         transcriber=WhisperTranscriber(whisper_model, pool, threads=settings.speech_threads),
-        dialogue=ScriptedDialogue(
-            HttpRequests(settings.http_request_hosts, allow_private=settings.http_request_allow_private)
-        ),
+        dialogue=ScriptedDialogue(requests),
         speaker=HibariSpeaker(pool),
         close=close,
+        choose=providers.choose,
+        disconnect=providers.close,
     )

@@ -1,0 +1,79 @@
+"""The scripted flow for an engine that understands by itself: it says what can be chosen, and takes the choice."""
+
+from collections.abc import AsyncIterator, Mapping
+
+from breeze_buddy.domain.conversation import Ending
+from breeze_buddy.domain.flow import Capture, Function, Parameter
+from breeze_buddy.media.directory import StreamCall
+from breeze_buddy.media.engines import Privacy, Reply, Say
+from breeze_buddy.media.filling_in import FillingIn
+from breeze_buddy.media.scripted import ScriptedConversation, ScriptedDialogue
+
+
+class GuidedDialogue(ScriptedDialogue):
+    """Makes a guided flow for each call."""
+
+    def converse(self, call: StreamCall, privacy: Privacy) -> "GuidedFlow":
+        return GuidedFlow(call, privacy, requests=self._requests, clock=self._clock)
+
+
+class GuidedFlow(ScriptedConversation):
+    """Like every conversation, it has moved on when a method returns; the replies say what that sounds like."""
+
+    @property
+    def offered(self) -> tuple[Function, ...]:
+        """The functions that can be taken here and now."""
+        return self._offered
+
+    @property
+    def asked(self) -> Capture | Parameter | None:
+        """The value that was asked for."""
+        return self._asked.wanted if self._asked is not None else None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it asked something that may be answered by meaning: nothing private, and no message for the team."""
+        return self.attentive and not (self.private or self.parting) and bool(self._offered or self._asked)
+
+    @property
+    def question(self) -> str:
+        """What the caller was asked last, as it is written."""
+        asked = self.asked
+        text = (asked.ask or asked.name) if isinstance(asked, Parameter) else self._here.say
+        return self._filled(text)
+
+    @property
+    def known(self) -> Mapping[str, str]:
+        """Variables and answers, without those that may be kept nowhere."""
+        return {name: value for name, value in self._values.items() if name not in self._sensitive}
+
+    def saying(self, text: str) -> Say:
+        """`text` as it is, with the node's rules for interruptions and silence."""
+        rules = self._here.interruption
+        return Say(
+            text,
+            interruptible=rules.barge_in,
+            min_ms=rules.min_ms,
+            min_words=rules.min_words,
+            no_input_s=self._here.no_input_s,
+        )
+
+    def take(self, function: Function, values: Mapping[str, str]) -> AsyncIterator[Reply]:
+        """Go on by `function`, whose parameters are `values`, each in the form of its type."""
+        filling = FillingIn(function, "", today=self._today())
+        filling.found.update(values)
+        self._filling = filling
+        return self._say(self._fill_in(filling))
+
+    def give(self, value: str) -> AsyncIterator[Reply]:
+        """The value that was asked for, in the form of its type."""
+        return self._say(self._given(value))
+
+    def ask_again(self) -> AsyncIterator[Reply]:
+        """The question once more."""
+        return self._say([self.saying(self.question)])
+
+    def give_up(self) -> AsyncIterator[Reply]:
+        """Go where the flow goes when the caller was not understood, without asking again."""
+        self._reprompts = max(self._here.max_reprompts, 10)
+        return self._say(self._not_understood(Ending.REACHED_END))

@@ -91,10 +91,6 @@ class CampaignSchedules:
         return True
 
     @_reached
-    async def is_there(self, campaign_id: str) -> bool:
-        return await self._described(campaign_id) is not None
-
-    @_reached
     async def run_now(self, campaign: Campaign) -> None:
         """A firing now, unless the campaign of the last one still runs."""
         await self._handle(campaign.id).trigger(overlap=ScheduleOverlapPolicy.SKIP, rpc_timeout=_RPC_TIMEOUT)

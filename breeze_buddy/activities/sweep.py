@@ -112,11 +112,10 @@ class SweepActivities:
         mended = 0
         for campaign in concerned:
             activity.heartbeat()
-            there = await self._schedules.is_there(campaign.id)
-            wanted = campaign.status in (CampaignStatus.CREATED, CampaignStatus.PAUSED)
-            if wanted and not there:
+            if campaign.status in (CampaignStatus.CREATED, CampaignStatus.PAUSED):
+                # Also when it is there: a pause, or other times, may not have reached Temporal.
                 mended += await self._schedules.ensure(campaign)
-            elif there and not wanted:
+            else:
                 mended += await self._schedules.delete(campaign.id)
         return mended
 

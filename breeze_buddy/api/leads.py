@@ -14,11 +14,12 @@ from breeze_buddy.api.campaigns import LeadPage, wake
 from breeze_buddy.api.context import AContext
 from breeze_buddy.api.errors import Problem
 from breeze_buddy.domain import messages
+from breeze_buddy.domain.campaign import CampaignStatus
 from breeze_buddy.domain.lead import Lead, LeadInput, LeadStatus
 from breeze_buddy.domain.messages import CancelRequest
 from breeze_buddy.domain.phone import E164
 from breeze_buddy.domain.window import zones_of
-from breeze_buddy.store import backlog, cancelling, do_not_call, leads, overview, templates
+from breeze_buddy.store import backlog, campaigns, cancelling, do_not_call, leads, overview, templates
 
 router = APIRouter(prefix="/leads", tags=["leads"])
 
@@ -89,11 +90,13 @@ async def push(context: AContext, response: Response, pushed: LeadPush) -> Lead:
     # Also for a lead that was here before: the request that brought it may have ended before this line.
     window = stored.template.calling_window
     closed = window is not None and not window.is_open(now, zones_of(lead.time_zone, lead.phone))
-    if (closed or lead.due_at > now) and lead.status is LeadStatus.BACKLOG:
-        # Nobody comes free for a closed window: the campaign's workflow waits for it to open.
-        await wake(context, campaign, signal=messages.LEADS_ADDED)
-    elif lead.status is LeadStatus.BACKLOG:
-        await context.dispatcher.dispatch()
+    if lead.status is LeadStatus.BACKLOG:
+        waits = closed or lead.due_at > now
+        if not waits:
+            await context.dispatcher.dispatch()
+        if waits or lead.expires_at is not None:
+            # Nobody comes free for a closed window or a time that ends: the campaign's workflow waits for them.
+            await wake(context, campaign, signal=messages.LEADS_ADDED)
     return lead
 
 
@@ -139,7 +142,12 @@ async def dispatch_now(context: AContext, lead_id: str) -> Lead:
         await backlog.call_now(tx, lead_id, now=context.database.now())
     await context.dispatcher.dispatch()
     async with context.database.read() as tx:
-        return await leads.get(tx, lead_id)
+        lead = await leads.get(tx, lead_id)
+        campaign = await campaigns.get(tx, lead.campaign_id)
+    if lead.status is LeadStatus.BACKLOG and campaign.status is CampaignStatus.RUNNING:
+        # Its window may open before the time that the campaign's workflow waits for.
+        await wake(context, campaign, signal=messages.LEADS_ADDED)
+    return lead
 
 
 @router.post("/{lead_id}/cancel")

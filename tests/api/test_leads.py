@@ -1,7 +1,7 @@
 """Single leads over REST: pushed, read with their calls, listed, cancelled."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -38,6 +38,16 @@ async def test_a_lead_waits_while_all_lines_are_busy(house: House) -> None:
     second = await house.push(person(1))
     assert (await house.lead(second["id"]))["status"] == "BACKLOG"
     assert (await house.lead(second["id"]))["calls"] == []
+
+
+async def test_a_lead_that_waits_for_a_line_ends_when_its_time_is_over(house: House) -> None:
+    await house.template()
+    await house.push()
+    until = (house.database.now() + timedelta(minutes=10)).isoformat()
+    lead = await house.push(person(1), expires_at=until)
+    assert lead["status"] == "BACKLOG"
+    # Nobody comes free at that moment: the campaign's workflow waits for it.
+    assert await house.signals_of_workflow(f"campaign-{lead['campaign_id']}") == ["leads_added"]
 
 
 async def test_the_same_request_id_gives_the_first_lead(house: House) -> None:
@@ -178,5 +188,10 @@ async def test_a_lead_pushed_at_night_waits_for_its_window(
     body = {"template_name": "order", "phone": person(0), "variables": {"name": "Ada"}, "request_id": "r1"}
     assert (await house.post("/leads", body)).status_code == 200
     assert await woken() == ["leads_added", "leads_added"]
+    # So it does for one that is to be called now, whose own time is further off than the window.
+    later = await house.push(person(1), not_before="2026-07-22T20:00:00Z")
+    answer = await house.post(f"/leads/{later['id']}/dispatch-now")
+    assert (answer.status_code, answer.json()["status"]) == (200, "BACKLOG")
+    assert await woken() == ["leads_added"] * 4
     await house.close()
     await database.close()

@@ -143,6 +143,15 @@ async def test_the_sweep_mends_schedules_that_went_missing_or_stayed(real_time_r
     assert set((await rig.sweep()).values()) == {0}
 
 
+async def test_the_sweep_pauses_a_schedule_that_did_not_hear_of_its_pause(real_time_rig: Rig) -> None:
+    rig = real_time_rig
+    campaign_id = await recurring(rig, [rig.person()])
+    await post(rig, f"/campaigns/{campaign_id}/pause")
+    await rig.client.get_schedule_handle(campaign_schedule_id(campaign_id)).unpause()
+    await rig.sweep()
+    assert (await read(rig, f"/campaigns/{campaign_id}/schedule"))["paused"]
+
+
 async def test_the_sweep_is_scheduled_hourly_and_only_once(real_time_rig: Rig) -> None:
     rig = real_time_rig
     for _ in range(2):

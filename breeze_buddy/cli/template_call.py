@@ -120,17 +120,19 @@ async def _one_lead(
         await asyncio.sleep(_LOOK_EVERY_S)
         lead = await client.get(f"/leads/{lead['id']}")
     deadline_s = loop.time() + _RECORDING_WAIT_S
-    while not _is_whole(lead) and loop.time() < deadline_s:
+    while not _is_whole(lead, recorded=template.record) and loop.time() < deadline_s:
         await asyncio.sleep(_LOOK_EVERY_S)
         lead = await client.get(f"/leads/{lead['id']}")
     return lead
 
 
-def _is_whole(lead: Mapping[str, Any]) -> bool:
+def _is_whole(lead: Mapping[str, Any], *, recorded: bool) -> bool:
     """A finished lead's report and recording may still be on their way."""
     calls = [call for call in lead.get("calls", ()) if call["status"] == "completed"]
     return bool(lead.get("calls")) and all(
-        call["conversation"] and (not call["recording"] or call["recording"]["stored"]) for call in calls
+        (call["conversation"] or call["answered_by"] == "machine")
+        and (not recorded or (call["recording"] is not None and call["recording"]["stored"]))
+        for call in calls
     )
 
 

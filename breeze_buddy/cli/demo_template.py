@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from breeze_buddy.domain.flow import DoNotCall, EndConversation, Flow, Function, Node, ScheduleCallback
 from breeze_buddy.domain.retry import RetryPolicy
-from breeze_buddy.domain.template import Template, Turns
+from breeze_buddy.domain.template import Template
+from breeze_buddy.domain.turns import Turns
 
 CALL_BACK_AFTER_S = 4
 COOLDOWN_S = 3

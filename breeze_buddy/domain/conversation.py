@@ -18,6 +18,7 @@ class Ending(StrEnum):
     TOO_LONG = "too_long"  # the longest call allowed
     LOST = "lost"  # our side failed and could not resume
     TRANSFERRED = "transferred"  # a human took over and talked
+    VOICEMAIL = "voicemail"  # a machine took the call, and no message was left to its end
 
 
 class Utterance(BaseModel):
@@ -30,6 +31,36 @@ class Utterance(BaseModel):
     at_s: float = Field(description="seconds since the conversation began")
     digits: bool = Field(False, description="pressed on the keypad rather than said")
     interrupted: bool = False
+
+
+class TurnFigures(BaseModel):
+    """How long one answer took, in milliseconds from the caller's last sound; None for what did not happen.
+
+    `waited_ms` is the silence that was waited for; after it come `transcript_ms`, `reply_ms` (the first words of the
+    dialogue), `audio_ms` (their first sound) and `sent_ms` (its first frame on the wire).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    at_s: float = Field(description="when the caller began to speak, in seconds since the conversation began")
+    waited_ms: int
+    transcript_ms: int
+    reply_ms: int | None = None
+    audio_ms: int | None = None
+    sent_ms: int | None = None
+
+
+class ConversationFigures(BaseModel):
+    """How the conversation went, in time and number. Keys are no turn here: they are not waited for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    first_word_ms: int | None = Field(None, description="from the start of the stream to the first frame sent")
+    turns: tuple[TurnFigures, ...] = ()
+    interruptions: int = Field(0, description="the caller took the word from the agent")
+    false_interruptions: int = Field(0, description="a noise or a back-channel, after which the agent went on")
+    barge_in_ms: tuple[int, ...] = Field((), description="of each of both, from the caller's onset to `clear`")
+    silences: int = Field(0, description="the caller said nothing for as long as was waited")
 
 
 class ConversationReport(BaseModel):
@@ -46,6 +77,7 @@ class ConversationReport(BaseModel):
     transcript: tuple[Utterance, ...] = ()
     callback_at: datetime | None = Field(None, description="when the caller asked to be called again")
     do_not_call: bool = False
+    figures: ConversationFigures | None = Field(None, description="None for conversations of earlier versions")
 
 
 class ConversationState(BaseModel):

@@ -66,6 +66,7 @@ _BY_ENDING = {
     Ending.NO_INPUT: Outcome.NO_INPUT,
     Ending.LOST: Outcome.DROPPED,
     Ending.TRANSFERRED: Outcome.TRANSFERRED,
+    Ending.VOICEMAIL: Outcome.VOICEMAIL,
 }
 
 

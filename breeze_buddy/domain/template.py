@@ -11,23 +11,9 @@ from breeze_buddy.domain.flow import Flow, placeholders
 from breeze_buddy.domain.providers import Analysis, Llm, Provider, Realtime, Transcription, Voice, provider_of
 from breeze_buddy.domain.retry import RetryPolicy
 from breeze_buddy.domain.transfer import TransferPolicy
+from breeze_buddy.domain.turns import Turns
+from breeze_buddy.domain.voicemail import LeaveMessage, VoicemailPolicy
 from breeze_buddy.domain.window import CallingWindow
-
-
-class Turns(BaseModel):
-    """When the caller's turn is over, and what silence means."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    end_of_turn_ms: int = Field(700, ge=200, le=5000, description="silence that ends the caller's turn")
-    no_input_s: float = Field(6.0, ge=1, le=60, description="silence after which the question is asked again")
-    barge_in: bool = Field(True, description="the caller may interrupt the agent")
-    barge_in_min_ms: int = Field(
-        0, ge=0, le=3000, description="speech of this length interrupts; 0: as soon as it is one"
-    )
-    barge_in_min_words: int = Field(
-        0, ge=0, le=10, description="so many words interrupt, when they were understood; fewer are not an answer"
-    )
 
 
 class Template(BaseModel):
@@ -60,7 +46,10 @@ class Template(BaseModel):
     delete_recording_at_provider: bool = Field(
         False, description="delete the recording at Twilio once our copy has been read back"
     )
-    detect_voicemail: bool = Field(True, description="ask Twilio who answered, and hang up on machines")
+    detect_voicemail: bool = Field(True, description="ask Twilio who answered, and listen for greetings and beeps")
+    voicemail: VoicemailPolicy = Field(
+        "hang_up", description='on machines: hang_up, go_on, or {"leave_message": "…"}, said after the beep'
+    )
     transfer: TransferPolicy | None = Field(None, description="who takes callers over, and how")
     webhook_url: HttpUrl | None = Field(
         None, description="receives a signed report when a lead that had a line is FINISHED"
@@ -99,7 +88,8 @@ class Template(BaseModel):
     @cached_property
     def required_variables(self) -> frozenset[str]:
         """What a lead must bring: the variables listed and those that the flow's messages use."""
-        return frozenset(self.variables) | self.flow.variables | self._instructed
+        left = self.voicemail.leave_message if isinstance(self.voicemail, LeaveMessage) else ""
+        return frozenset(self.variables) | self.flow.variables | self._instructed | placeholders(left)
 
     def check_variables(self, variables: dict[str, str]) -> None:
         """Raise MissingVariables, which names them, unless `variables` has all that the template needs."""

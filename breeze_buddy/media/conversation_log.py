@@ -6,7 +6,8 @@ from datetime import UTC, datetime, tzinfo
 from breeze_buddy.domain.conversation import ConversationReport, ConversationState, Utterance
 from breeze_buddy.domain.promise import promised_at
 from breeze_buddy.domain.transfer import TransferEnding
-from breeze_buddy.media.engines import Conversation, Finish
+from breeze_buddy.media.engines import Conversation, Finish, Overhearing
+from breeze_buddy.media.figures import Figures
 from breeze_buddy.media.playback import Playback
 
 
@@ -32,6 +33,8 @@ class ConversationLog:
         self._zero_s = loop_s() - max(0.0, (now - self._began_at).total_seconds())
         self._transcript: list[Utterance] = list(before.transcript) if before else []
         self._before = before
+        self._told: Overhearing | None = None
+        self.figures = Figures(loop_s())
 
     @property
     def caller_has_spoken(self) -> bool:
@@ -79,10 +82,17 @@ class ConversationLog:
             if finish.callback is not None
             else None,
             do_not_call=finish.do_not_call,
+            figures=self.figures.result(self._zero_s),
         )
 
     def _at_s(self, loop_s: float | None) -> float:
         return round(max(0.0, (self._loop_s() if loop_s is None else loop_s) - self._zero_s), 2)
 
+    def tell(self, conversation: Conversation) -> None:
+        """From now on, tell a conversation that wants to know what was heard."""
+        self._told = conversation if isinstance(conversation, Overhearing) else None
+
     def _add(self, utterance: Utterance) -> None:
+        if self._told is not None:
+            self._told.overhear(utterance)
         self._transcript.append(utterance)

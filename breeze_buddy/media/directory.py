@@ -24,7 +24,7 @@ class TransferRefused(Exception):
 @dataclass(frozen=True, slots=True)
 class StreamCall:
     """The call that a stream belongs to. `resume` is where an interrupted conversation stood; `lead_id` is None
-    for a caller unknown to us; `zone` is what their clock shows."""
+    for a caller unknown to us; `zone` is what their clock shows; `inbound` says that they called us."""
 
     call_id: str
     lead_id: str | None
@@ -32,6 +32,7 @@ class StreamCall:
     variables: dict[str, str]
     resume: ConversationState | None = None
     zone: tzinfo = UTC
+    inbound: bool = False
 
 
 class CallDirectory(Protocol):
@@ -51,6 +52,9 @@ class CallDirectory(Protocol):
 
     async def resume_recording(self, call_id: str) -> None:
         """The recording takes sound again. Raises RecordingUnchanged."""
+
+    async def answered_by_machine(self, call_id: str) -> bool:
+        """Whether Twilio has found out by now that a machine answered."""
 
     async def request_transfer(self, call_id: str, reason: str) -> None:
         """Ask for a human. Twilio ends the stream when the caller is moved. Raises TransferRefused."""

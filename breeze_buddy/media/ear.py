@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from breeze_buddy.media.engines import Transcriber, VoiceActivity, closing
+from breeze_buddy.media.engines import OnWindow, Transcriber, VoiceActivity, closing
+from breeze_buddy.media.pauses import EndOfTurn
 from breeze_buddy.media.turns import ONSET_S, TurnDetector, TurnEvent
 
 log = logging.getLogger(__name__)
@@ -29,26 +30,51 @@ class TurnBegan:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnGrew:
+    """There is as much speech in the caller's turn as `tell_at` asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordsSoFar:
+    """What was understood of a turn that goes on."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class TurnHeard:
-    """The caller's turn is over, and this is what was understood: nothing, for a noise."""
+    """The caller's turn is over, and this is what was understood: nothing, for a noise.
+
+    Its last sound was at `spoke_until_s`, and the silence after it was waited for until `ended_s`.
+    """
 
     text: str
     began_s: float
+    spoke_until_s: float
+    ended_s: float
 
 
-class _TurnAudio:
+EarNews = TurnBegan | TurnGrew | WordsSoFar | TurnHeard
+
+
+class _Turn:
     """What is spoken in a turn, as it comes; ends when the turn does."""
 
-    def __init__(self) -> None:
+    def __init__(self, began_s: float) -> None:
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.limit = asyncio.timeout(None)
+        self.began_s = self.spoke_until_s = self.ended_s = began_s
+        self.goes_on = True
 
     def push(self, mulaw: bytes) -> None:
         self._queue.put_nowait(mulaw)
 
-    def end(self) -> None:
+    def end(self, *, silent_s: float) -> None:
         self._queue.put_nowait(None)
-        self.limit.reschedule(asyncio.get_running_loop().time() + TRANSCRIPT_S)
+        self.goes_on = False
+        self.ended_s = asyncio.get_running_loop().time()
+        self.spoke_until_s = self.ended_s - silent_s
+        self.limit.reschedule(self.ended_s + TRANSCRIPT_S)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while (audio := await self._queue.get()) is not None:
@@ -56,22 +82,25 @@ class _TurnAudio:
 
 
 class Ear:
-    """Posts TurnBegan and TurnHeard. `end_of_turn_s` is the silence that ends a turn."""
+    """Posts EarNews. `end_of_turn` is the wait for the end of a turn; `overheard` is given every window."""
 
     def __init__(
         self,
         *,
         voice_activity: VoiceActivity,
         transcriber: Transcriber,
-        end_of_turn_s: float,
-        post: Callable[[TurnBegan | TurnHeard], None],
+        end_of_turn: EndOfTurn,
+        post: Callable[[EarNews], None],
+        overheard: OnWindow | None = None,
     ) -> None:
         self._transcriber = transcriber
         self._post = post
-        self._detector = TurnDetector(window_s=voice_activity.window_s, end_of_turn_s=end_of_turn_s)
+        self._overheard = overheard
+        self._detector = TurnDetector(window_s=voice_activity.window_s, end_of_turn=end_of_turn)
         self._before: deque[bytes] = deque(maxlen=round(BEFORE_ONSET_S / voice_activity.window_s))
         self._held: list[bytes] = []
-        self._turn: _TurnAudio | None = None
+        self._turn: _Turn | None = None
+        self._tell_at_s: float | None = None
         self._deaf = False
         self._transcribing: set[asyncio.Task[str]] = set()
         self._track = voice_activity.track(self._on_window)
@@ -88,13 +117,19 @@ class Ear:
     def hear(self, mulaw: bytes) -> None:
         self._track.push(mulaw)
 
+    def tell_at(self, voiced_s: float) -> bool:
+        """Whether there is that much speech in the turn that goes on; if not, TurnGrew is posted when there is."""
+        grown = self._detector.in_turn and self._detector.voiced_s >= voiced_s
+        self._tell_at_s = None if grown else voiced_s
+        return grown
+
     def cover(self) -> None:
         """The caller's turn is over now, and nothing is heard until `listen`; what was said is still understood."""
         self._deaf = True
-        self._detector.reset()
         if self._turn is not None:
-            self._turn.end()
+            self._turn.end(silent_s=self._detector.silent_s)
             self._turn = None
+        self._detector.reset()
 
     def listen(self) -> None:
         """After `cover`: turns are heard again."""
@@ -106,6 +141,8 @@ class Ear:
             task.cancel()
 
     def _on_window(self, probability: float, audio: bytes) -> None:
+        if self._overheard is not None:
+            self._overheard(probability, audio)
         if self._deaf:
             return
         event = self._detector.step(probability)
@@ -114,22 +151,25 @@ class Ear:
         elif self._turn is not None:
             self._continue(audio)
             if event is TurnEvent.ENDED:
-                self._turn.end()
+                self._turn.end(silent_s=self._detector.silent_s)
                 self._turn = None
+            elif self._tell_at_s is not None and self._detector.voiced_s >= self._tell_at_s:
+                self._tell_at_s = None
+                self._post(TurnGrew())
         else:
             self._before.append(audio)
 
     def _begin(self, audio: bytes) -> None:
-        self._turn = _TurnAudio()
+        turn = self._turn = _Turn(asyncio.get_running_loop().time() - ONSET_S)
         for window in (*self._before, audio):
-            self._turn.push(window)
+            turn.push(window)
         self._before.clear()
         self._held.clear()
-        began_s = asyncio.get_running_loop().time() - ONSET_S
-        task = asyncio.create_task(self._transcribe(self._turn))
+        self._tell_at_s = None
+        task = asyncio.create_task(self._transcribe(turn))
         self._transcribing.add(task)
-        task.add_done_callback(lambda done: self._understood(done, began_s))
-        self._post(TurnBegan(began_s))
+        task.add_done_callback(lambda done: self._understood(done, turn))
+        self._post(TurnBegan(turn.began_s))
 
     def _continue(self, audio: bytes) -> None:
         assert self._turn is not None
@@ -143,12 +183,18 @@ class Ear:
         else:
             self._held.append(audio)
 
-    async def _transcribe(self, turn: _TurnAudio) -> str:
+    async def _transcribe(self, turn: _Turn) -> str:
+        words: list[str] = []
         async with turn.limit, closing(self._transcriber.transcribe(turn)) as transcripts:
-            words = [transcript.text async for transcript in transcripts if transcript.final]
-        return " ".join(text.strip() for text in words if text.strip())
+            async for transcript in transcripts:
+                text = transcript.text.strip()
+                if turn.goes_on and text:
+                    self._post(WordsSoFar(" ".join((*words, text))))
+                if transcript.final and text:
+                    words.append(text)
+        return " ".join(words)
 
-    def _understood(self, task: "asyncio.Task[str]", began_s: float) -> None:
+    def _understood(self, task: "asyncio.Task[str]", turn: _Turn) -> None:
         self._transcribing.discard(task)
         if task.cancelled():
             return
@@ -156,4 +202,5 @@ class Ear:
         if error is not None:
             # The caller is asked again, as after any answer that was not understood.
             log.error("a turn could not be transcribed", exc_info=error)
-        self._post(TurnHeard("" if error is not None else task.result(), began_s))
+        text = "" if error is not None else task.result()
+        self._post(TurnHeard(text, turn.began_s, turn.spoke_until_s, turn.ended_s))

@@ -5,7 +5,8 @@ words ▁▇▇▁▁▇▇▇▁▁▁▁▁▁
       └─ before the first word the caller has as long as before any answer
 """
 
-from breeze_buddy.media.engines import CallerTurn, Heard, Silence, TakeMessage
+from breeze_buddy.domain.conversation import Ending
+from breeze_buddy.media.engines import CallerTurn, Conversation, Finish, Heard, Silence, TakeMessage, closing
 
 
 class Message:
@@ -32,3 +33,12 @@ class Message:
     def turn(self) -> CallerTurn:
         """All of it, as the dialogue takes it."""
         return Heard(" ".join(self._words)) if self._words else Silence()
+
+
+async def last_word(conversation: Conversation, turn: CallerTurn) -> Finish:
+    """What the dialogue makes of a message whose caller is gone, and hears nothing any more."""
+    async with closing(conversation.answer(turn)) as replies:
+        async for reply in replies:
+            if isinstance(reply, Finish):
+                return reply
+    return Finish(Ending.CALLER_HUNG_UP)

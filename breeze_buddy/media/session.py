@@ -18,12 +18,14 @@ from breeze_buddy.media import twilio
 from breeze_buddy.media.conversation_log import ConversationLog
 from breeze_buddy.media.directory import CallDirectory, StreamCall, StreamRefused
 from breeze_buddy.media.engines import Engines, Finish
+from breeze_buddy.media.happenings import CallerGone, HandedBack, KeyPressed
 from breeze_buddy.media.holding import Hold
 from breeze_buddy.media.keeping import StateKeeper, deliver
 from breeze_buddy.media.playback import DEFAULT_LEAD_S, Playback
 from breeze_buddy.media.recording_pause import RecordingPause
 from breeze_buddy.media.ticker import Ticker
-from breeze_buddy.media.turn_loop import CallerGone, HandedBack, KeyPressed, TurnLoop
+from breeze_buddy.media.turn_loop import TurnLoop
+from breeze_buddy.media.voicemail import MachineWatch
 
 log = logging.getLogger(__name__)
 
@@ -187,7 +189,9 @@ class StreamSession:
             unsure=call.resume is not None,
             background=self._background,
         )
-        conversation = self._engines.dialogue.converse(call, privacy)
+        engines = self._engines.of(call.template)
+        conversation = engines.dialogue.converse(call, privacy)
+        transcript.tell(conversation)
         keeper = StateKeeper(self._directory, call.call_id)
         began_s = loop.time()
         resume = call.resume
@@ -198,7 +202,7 @@ class StreamSession:
         self._loop = TurnLoop(
             conversation=conversation,
             template=call.template,
-            engines=self._engines,
+            engines=engines,
             playback=self._playback,
             transcript=transcript,
             call_began_s=began_s,
@@ -209,6 +213,7 @@ class StreamSession:
                 longest_s=call.template.transfer.max_wait_s if call.template.transfer is not None else 0,
                 handed_back=self._handed_back,
             ),
+            machines=MachineWatch.of(call, self._directory),
         )
         if self._gone:  # hung up while the call was looked up
             self._loop.post(CallerGone())

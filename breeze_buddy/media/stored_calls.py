@@ -52,6 +52,7 @@ class StoredCalls:
             variables=claimed.variables,
             resume=claimed.state,
             zone=claimed.zone,
+            inbound=claimed.inbound,
         )
 
     async def save(self, call_id: str, state: ConversationState) -> None:
@@ -83,6 +84,11 @@ class StoredCalls:
     async def resume_recording(self, call_id: str) -> None:
         """The recording takes sound again. Raises RecordingUnchanged."""
         await self._set_recording(call_id, self._twilio.resume_recording)
+
+    async def answered_by_machine(self, call_id: str) -> bool:
+        """Whether Twilio has found out by now that a machine answered."""
+        async with self._database.read() as tx:
+            return await attempts.is_machine(tx, call_id)
 
     async def request_transfer(self, call_id: str, reason: str) -> None:
         """Ask for a human. Raises TransferRefused."""

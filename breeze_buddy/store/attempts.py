@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Row, select, update
 
-from breeze_buddy.domain.call import CallFacts, CallStatus, Direction, FailureClass, Progress
+from breeze_buddy.domain.call import AnsweredBy, CallFacts, CallStatus, Direction, FailureClass, Progress
 from breeze_buddy.domain.campaign import Campaign, CampaignStatus
 from breeze_buddy.domain.circuit_breaker import failed
 from breeze_buddy.domain.do_not_call import LISTED
@@ -270,6 +270,12 @@ async def known_sid(tx: Transaction, call_id: str) -> str | None:
     """The CallSid of an attempt, from whoever learnt it first."""
     sid: str | None = await tx.scalar(select(calls.c.sid).where(calls.c.id == call_id))
     return sid
+
+
+async def is_machine(tx: Transaction, call_id: str) -> bool:
+    """Whether Twilio's detection has found a machine at the other end, as far as is known."""
+    found = await tx.scalar(select(calls.c.answered_by).where(calls.c.id == call_id))
+    return found in (AnsweredBy.MACHINE, AnsweredBy.FAX)
 
 
 async def sids_in_use(tx: Transaction, sids: list[str]) -> set[str]:

@@ -25,7 +25,7 @@ from breeze_buddy.domain.messages import (
 from breeze_buddy.domain.recording import RecordingFacts
 from breeze_buddy.store import pods, recordings
 from breeze_buddy.store.database import Transaction
-from breeze_buddy.store.facts import add_facts, locked_call, workflow_id_of
+from breeze_buddy.store.facts import add_facts, locked_call, template_of, workflow_id_of
 from breeze_buddy.store.schema import callbacks
 
 Event: TypeAlias = CallEvent | LegEvent | ConferenceEvent
@@ -63,7 +63,8 @@ async def take_call_facts(tx: Transaction, received: Received, facts: CallFacts)
         signal = CALL_ENDED if call.settled_at is None else None
         await pods.release(tx, call.id, now=received.at)
     elif facts.answered_by in (AnsweredBy.MACHINE, AnsweredBy.FAX) and call.settled_at is None:
-        signal = MACHINE_ANSWERED
+        # Otherwise the media server leaves a message, or goes on.
+        signal = MACHINE_ANSWERED if (await template_of(tx, call)).voicemail == "hang_up" else None
     event = CallEvent(call_id=call.id, status=after.status)
     return await keep(tx, received, workflow_id_of(call), signal, event)
 

@@ -29,6 +29,7 @@ class ClaimedCall:
     variables: dict[str, str]
     state: ConversationState | None
     zone: tzinfo
+    inbound: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ async def claim_stream(
         variables=await _variables_of(tx, call),
         state=ConversationState.model_validate(state) if state is not None else None,
         zone=await _zone_of(tx, call, template),
+        inbound=call.direction == Direction.INBOUND,
     )
 
 

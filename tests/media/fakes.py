@@ -165,6 +165,7 @@ class MemoryDirectory:
         self.transfer_is_refused = False
         self.open_transfer = False
         self.ending: TransferEnding | None = None
+        self.machine = False
 
     def expect(self, call: StreamCall, token: str = "good") -> None:
         self.calls[token] = call
@@ -192,6 +193,9 @@ class MemoryDirectory:
     async def resume_recording(self, call_id: str) -> None:
         self.recording.failing_resumes -= 1
         await self.recording.change("recording", fails=self.recording.failing_resumes >= 0)
+
+    async def answered_by_machine(self, call_id: str) -> bool:
+        return self.machine
 
     async def request_transfer(self, call_id: str, reason: str) -> None:
         if self.transfer_is_refused:

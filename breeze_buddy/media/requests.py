@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
 import aiohttp
+from yarl import URL
 
 from breeze_buddy.activities.public_addresses import PrivateAddress, PublicResolver, check_public
 from breeze_buddy.domain.flow import HttpRequest, fill
@@ -22,6 +23,7 @@ MOST_ANSWER_BYTES = 256 * 1024
 LONGEST_ANSWER = 2000
 KEY_HEADER = "Idempotency-Key"
 _ALLOWED_BY = "HTTP_REQUEST_ALLOW_PRIVATE"
+_OF_URLS = "%/:?#[]@!$&'()*+,;=~"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -72,6 +74,7 @@ class HttpRequests:
 
     async def _ask(self, request: HttpRequest, values: Mapping[str, str], key: str) -> Any:
         url = fill(request.url, {name: quote(value, safe="") for name, value in values.items()})
+        url = quote(url, safe=_OF_URLS)  # what the template has in it that URLs do not
         self._check(url)
         headers = {name: fill(value, values) for name, value in request.headers.items()}
         if any("\r" in value or "\n" in value or "\0" in value for value in headers.values()):
@@ -82,7 +85,9 @@ class HttpRequests:
         resolver = None if self._allow_private else PublicResolver(_ALLOWED_BY)
         async with (
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=resolver), trust_env=False) as session,
-            session.request(request.method, url, data=body, headers=headers, allow_redirects=False) as answer,
+            session.request(
+                request.method, URL(url, encoded=True), data=body, headers=headers, allow_redirects=False
+            ) as answer,
         ):
             if not 200 <= answer.status < 300:
                 raise RequestRefused(f"{urlsplit(url).hostname} answered {answer.status}")

@@ -23,7 +23,7 @@ TONE_PURITY = 0.85
 """The share of a window's energy in one narrow band: a voice has many bands, two keys have two."""
 TONE_DRIFT_HZ = 40.0
 TONE_LEVEL = 300
-SHORTEST_TONE_S = 0.15
+SHORTEST_TONE_S = 0.12
 LONGEST_TONE_S = 4.0
 """What hums for longer is no beep."""
 
@@ -39,9 +39,12 @@ class ToneDetector:
     def __init__(self) -> None:
         self._pitch_hz: float | None = None
         self._tone_s = 0.0
+        self._before = b""
 
     def step(self, audio: bytes) -> bool:
-        pitch_hz = tone_in(audio)
+        # Two windows together, for tones that are close to each other: those of a phone that rings.
+        pitch_hz = tone_in(self._before + audio)
+        self._before = audio
         if pitch_hz is not None and (self._pitch_hz is None or abs(pitch_hz - self._pitch_hz) <= TONE_DRIFT_HZ):
             self._pitch_hz = pitch_hz
             self._tone_s += mulaw.duration_s(audio)
@@ -53,7 +56,7 @@ class ToneDetector:
 
 
 def tone_in(audio: bytes) -> float | None:
-    """The pitch of a window (µ-law, some 20 to 40 ms) that holds one pure tone, in Hz; None for anything else."""
+    """The pitch of some 40 to 64 ms (µ-law) that hold one pure tone, in Hz; None for anything else."""
     pcm = mulaw.to_pcm(audio)
     if mulaw.level(pcm) < TONE_LEVEL:
         return None

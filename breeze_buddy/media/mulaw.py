@@ -7,6 +7,8 @@ FRAME_MS = 20
 FRAME_S = FRAME_MS / 1000
 FRAME_BYTES = SAMPLE_RATE_HZ * FRAME_MS // 1000
 SILENCE = b"\xff"
+QUIET_LEVEL = 60
+"""Root mean square of 16-bit samples, about −55 dB: below it there is no speech that could be understood."""
 
 
 def to_pcm(mulaw: bytes) -> bytes:
@@ -26,6 +28,13 @@ def level(pcm: bytes) -> int:
 
 def duration_s(mulaw: bytes) -> float:
     return len(mulaw) / SAMPLE_RATE_HZ
+
+
+def voiced_s(mulaw: bytes) -> float:
+    """How long it really sounds: without the frames that are far below its loudest one, in seconds."""
+    levels = [level(to_pcm(frame)) for frame in frames(mulaw)]
+    floor = max(QUIET_LEVEL, max(levels, default=0) / 20)
+    return sum(one > floor for one in levels) * FRAME_S
 
 
 def frames(mulaw: bytes) -> list[bytes]:

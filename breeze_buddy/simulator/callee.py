@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 
 from breeze_buddy.simulator.people import DEFAULT_SCRIPT, VOICEMAIL_GREETING, Behaviour, Turn, script_of
-from breeze_buddy.simulator.sound import FRAME_S, SILENCE_FRAME, Clip, frames_of, is_sound, tone
+from breeze_buddy.simulator.sound import FRAME_S, SILENCE_FRAME, Clip, frames_of, is_sound, quiet_at_first_s, tone
 
 Mouth = Generator[bytes, bytes, None]
 
@@ -25,11 +25,12 @@ END_OF_UTTERANCE_S = 0.3
 
 @dataclass(frozen=True)
 class Said:
-    """Something a person did, at which second of the call."""
+    """Something a person did, at which second of the call; words sound from `sounds_at_s` on."""
 
     at_s: float
     did: str
     text: str
+    sounds_at_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -166,8 +167,8 @@ class Callee:
             self._note("hang_up", how)
             self._hang_up()
 
-    def _note(self, did: str, text: str) -> None:
-        self.said.append(Said(round(self.clock_s, 2), did, text))
+    def _note(self, did: str, text: str, *, sounds_at_s: float | None = None) -> None:
+        self.said.append(Said(round(self.clock_s, 2), did, text, sounds_at_s))
 
     def _life(self) -> Mouth:
         yield SILENCE_FRAME
@@ -204,8 +205,9 @@ class Callee:
         self._quiet_frames = 0
 
     def _speak(self, text: str) -> Mouth:
-        self._note("say", text)
-        yield from self._sound(self._clips.get(text, b""))
+        clip = self._clips.get(text, b"")
+        self._note("say", text, sounds_at_s=round(self.clock_s + quiet_at_first_s(clip), 2))
+        yield from self._sound(clip)
 
     def _sound(self, ulaw: bytes) -> Mouth:
         clip = Clip(ulaw)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from breeze_buddy.simulator.playout import Playout
 from breeze_buddy.simulator.sids import new_sid
@@ -26,6 +26,7 @@ class StreamWitness:
     bytes_received: int = 0
     marks_received: int = 0
     clears_received: int = 0
+    clears_at_s: list[float] = field(default_factory=list)
     first_audio_at_s: float | None = None
     ended: str | None = None
 
@@ -110,6 +111,7 @@ class MediaStream:
                 self._echo(self._playout.due_marks())
         elif isinstance(command, Clear):
             witness.clears_received += 1
+            witness.clears_at_s.append(round(self._clock_s(), 3))
             self._echo(self._playout.clear())
 
     def _echo(self, names: list[str]) -> None:

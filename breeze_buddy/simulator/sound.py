@@ -30,6 +30,12 @@ def is_sound(frame: bytes) -> bool:
     return frame is not SILENCE_FRAME and audioop.rms(audioop.ulaw2lin(frame, 2), 2) > HEARD_RMS
 
 
+def quiet_at_first_s(ulaw: bytes) -> float:
+    """How long a clip is silent before an ear would hear it."""
+    frames = (ulaw[at : at + FRAME_BYTES] for at in range(0, len(ulaw), FRAME_BYTES))
+    return next((place * FRAME_S for place, frame in enumerate(frames) if is_sound(frame)), 0.0)
+
+
 def tone(frequency_hz: float, seconds: float, amplitude: int = 9000) -> bytes:
     """A sine in µ-law, such as a voicemail's beep."""
     count = int(seconds * SAMPLE_RATE_HZ)

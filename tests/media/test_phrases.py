@@ -101,6 +101,10 @@ def test_digits_said_one_by_one_come_back_as_they_are(digits: str) -> None:
         ("It is 9 9 9 8 8 8 8 8 8 8 8 8 8 8 8 8 8", 1.5, "It is 9 9 9 8 8 8"),
         ("12 Garden Street. 12 Garden Street. 12", 2.0, "12 Garden Street."),
         ("1, 2, 3, 4, 1, 2, 3,", 1.2, "1, 2, 3, 4,"),
+        ("1, 2, 3, 4. 1, 2, 3,", 1.24, "1, 2, 3, 4."),  # four digits are 1.1 to 1.24 s of sound
+        ("9999, 9999.", 1.84, "9999, 9999."),
+        ("555. 1 2 3 4.", 1.5, "555. 1 2 3 4."),
+        ("9999 9999 9999 9999 9999 9999", 1.84, "9999 9999"),
         ("[BLANK_AUDIO]", 1.0, ""),
         ("(coughs) hello ♪", 1.0, "hello"),
         ("", 1.0, ""),
@@ -108,6 +112,11 @@ def test_digits_said_one_by_one_come_back_as_they_are(digits: str) -> None:
 )
 def test_a_recogniser_in_a_loop_is_not_believed(heard: str, seconds: float, believed: str) -> None:
     assert believable(heard, seconds) == believed
+
+
+def test_silence_is_no_time_in_which_digits_were_said() -> None:
+    assert believable("1, 2, 3, 4. 1, 2, 3,", 3.5, voiced_s=1.2) == "1, 2, 3, 4."
+    assert believable("1, 2, 3, 4. 1, 2, 3,", 3.5, voiced_s=2.0) == "1, 2, 3, 4. 1, 2, 3,"
 
 
 @pytest.mark.parametrize(

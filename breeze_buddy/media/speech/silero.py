@@ -19,8 +19,6 @@ from breeze_buddy.media.engines import OnWindow
 
 WINDOW_SAMPLES = 256
 CONTEXT_SAMPLES = 32
-QUIET_LEVEL = 60
-"""Root mean square of 16-bit samples, about −55 dB: below it there is no speech that could be understood."""
 GATHER_S = 0.008
 MOST_WAITING_WINDOWS = 64
 """A stream may be this far behind (two seconds) before its oldest windows count as silence."""
@@ -69,7 +67,7 @@ class _Track:
 
     def _window(self, window: bytes) -> None:
         pcm = mulaw.to_pcm(window)
-        quiet = mulaw.level(pcm) < QUIET_LEVEL
+        quiet = mulaw.level(pcm) < mulaw.QUIET_LEVEL
         if quiet and not self.waiting and not self.judging:
             self.tell(0.0, window)
             return

@@ -85,6 +85,7 @@ class WhisperTranscriber:
         """The words of each of up to four utterances (µ-law); empty where there are none. Blocks."""
         waves = [self._wave(utterance) for utterance in utterances]
         lengths_s = [len(wave) / MODEL_RATE_HZ for wave in waves]
+        voiced_s = [mulaw.voiced_s(utterance) for utterance in utterances]
         samples = max(map(len, waves)) + int(AFTER_S * MODEL_RATE_HZ)
         features = np.stack([self._features(np.pad(wave, (0, samples - len(wave))), padding=0) for wave in waves])
         features = np.ascontiguousarray(features[..., : features.shape[-1] // 2 * 2].astype(np.float32))
@@ -96,8 +97,8 @@ class WhisperTranscriber:
             return_no_speech_prob=True,
         )
         return [
-            "" if result.no_speech_prob > NO_SPEECH else self._text(result.sequences_ids[0], length_s)
-            for result, length_s in zip(results, lengths_s, strict=True)
+            "" if result.no_speech_prob > NO_SPEECH else self._text(result.sequences_ids[0], length_s, sound_s)
+            for result, length_s, sound_s in zip(results, lengths_s, voiced_s, strict=True)
         ]
 
     def _take_off(self) -> None:
@@ -134,7 +135,7 @@ class WhisperTranscriber:
         pcm = np.frombuffer(mulaw.to_pcm(utterance), "<i2").astype(np.float32) / 32768
         return np.asarray(soxr.resample(pcm, mulaw.SAMPLE_RATE_HZ, MODEL_RATE_HZ), np.float32)
 
-    def _text(self, tokens: list[int], length_s: float) -> str:
+    def _text(self, tokens: list[int], length_s: float, voiced_s: float) -> str:
         stamps = self._tokenizer.timestamp_begin
         kept: list[int] = []
         for token in tokens:
@@ -143,4 +144,4 @@ class WhisperTranscriber:
                     break
             else:
                 kept.append(token)
-        return believable(self._tokenizer.decode(kept), length_s)
+        return believable(self._tokenizer.decode(kept), length_s, voiced_s)

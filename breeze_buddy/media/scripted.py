@@ -10,8 +10,7 @@ The question of a sensitive node is asked when the recording is paused, and not 
 recording goes on when a node is entered that is not sensitive.
 
 A caller for whom no human could be had is told so, and goes on with the `failed` node of the hand-over; or with the
-question that an operator's transfer interrupted. Or the template has them part: with a promised call, or with a message
-for the team, which is asked for once more when nothing was said.
+question that an operator's transfer interrupted; or they part (`parting.py`).
 """
 
 import asyncio
@@ -21,7 +20,6 @@ from datetime import UTC, date, datetime
 from breeze_buddy.domain.conversation import Ending
 from breeze_buddy.domain.flow import (
     TRANSFER_RESULT,
-    VOICEMAIL,
     Action,
     Capture,
     CollectDigits,
@@ -41,7 +39,7 @@ from breeze_buddy.domain.flow import (
 )
 from breeze_buddy.domain.privacy import masked, shown_part
 from breeze_buddy.domain.promise import Callback
-from breeze_buddy.domain.transfer import TransferEnding, TransferPolicy
+from breeze_buddy.domain.transfer import TransferEnding
 from breeze_buddy.media.asking import Asked, Unclear
 from breeze_buddy.media.directory import StreamCall
 from breeze_buddy.media.engines import (
@@ -54,9 +52,9 @@ from breeze_buddy.media.engines import (
     Reply,
     Say,
     Silence,
-    TakeMessage,
 )
 from breeze_buddy.media.filling_in import FillingIn
+from breeze_buddy.media.parting import Parting, not_transferred
 from breeze_buddy.media.phrases import choose_function
 from breeze_buddy.media.requests import NoRequests, Requests
 from breeze_buddy.media.spoken_numbers import only_digits
@@ -64,9 +62,7 @@ from breeze_buddy.media.spoken_times import spoken_time
 from breeze_buddy.media.spoken_values import read_back
 
 APOLOGY = "I am sorry, we were interrupted."
-GOODBYE = "Goodbye."
 MOST_INTERRUPTIONS = 2
-MOST_MESSAGES_ASKED = 2
 MOST_REQUESTS_A_TURN = 5
 MOST_NODES_A_TURN = 50
 """Nodes that go straight on to each other in a circle would otherwise never let the caller speak."""
@@ -92,7 +88,6 @@ class ScriptedConversation:
         self, call: StreamCall, privacy: Privacy, *, requests: Requests, clock: Callable[[], datetime]
     ) -> None:
         self._flow: Flow = call.template.flow
-        self._transfer = call.template.transfer
         self._privacy = privacy
         self._protected = False  # the recording is paused for the node it stands at
         self._variables = call.variables
@@ -113,7 +108,12 @@ class ScriptedConversation:
         self._parting = resume is not None and self._resumed and resume.parting
         if self._parting:  # interrupted: once more from the beginning
             self._returned = TransferEnding(self._answers[TRANSFER_RESULT])
-        self._messages_asked = 0
+        policy = call.template.transfer
+        self._way_out = (
+            Parting(policy, filled=self._filled, answers=self._answers, resumed=self._resumed)
+            if policy is not None
+            else None
+        )
         self._reprompts = resume.reprompts if resume is not None and self._resumed else 0
 
     @property
@@ -178,51 +178,23 @@ class ScriptedConversation:
         return replies
 
     def _come_back(self, ending: TransferEnding) -> list[Reply]:
-        """No human could be had: why is an answer, and the flow goes on where it says."""
+        """No human could be had: why is an answer, and the flow goes on where it says, unless they part."""
         self._answers[TRANSFER_RESULT] = ending.value
-        policy = self._transfer
-        sorry = [Say(self._filled(policy.failed_say), interruptible=False)] if policy is not None else []
-        step = policy.next_step(ending) if policy is not None else "return"
-        self._parting = step != "return"
-        if policy is not None and step == "callback":
-            promise = Say(self._filled(policy.callback_say), interruptible=False)
-            return [*sorry, promise, Finish(Ending.REACHED_END, "callback", callback=policy.callback_after)]
-        if policy is not None and step == "voicemail":
-            if self._resumed and VOICEMAIL in self._answers:  # interrupted when it had been left
-                return self._thank(policy)
-            return [*sorry, *self._ask_for_message(policy)]
+        way_out = self._way_out
+        self._parting = way_out is not None and way_out.leads_away(ending)
+        if way_out is not None and self._parting:
+            return way_out.begin(ending)
+        sorry = [way_out.sorry()] if way_out is not None else []
         action = self._here.then
         if not isinstance(action, TransferToAgent):
             return [*sorry, *self._same_again()]
         if action.failed is not None:
             return [*sorry, *self._go(action.failed)]
-        return [*sorry, Say(GOODBYE, interruptible=False), Finish(Ending.REACHED_END, "not_transferred")]
-
-    def _ask_for_message(self, policy: TransferPolicy) -> list[Reply]:
-        text = policy.voicemail_again_say if self._messages_asked else policy.voicemail_say
-        self._messages_asked += 1
-        # Not interruptible: what is said into it would be missing in the message.
-        return [
-            Say(self._filled(text), interruptible=False),
-            TakeMessage(pause_s=policy.voicemail_pause_s, longest_s=policy.voicemail_longest_s),
-        ]
-
-    def _message_left(self, policy: TransferPolicy, turn: CallerTurn) -> list[Reply]:
-        """The message is an answer; who says nothing is asked once more."""
-        if isinstance(turn, Heard):
-            self._answers[VOICEMAIL] = turn.text
-            return self._thank(policy)
-        if self._messages_asked < MOST_MESSAGES_ASKED:
-            return self._ask_for_message(policy)
-        return [Say(GOODBYE, interruptible=False), Finish(Ending.REACHED_END, "not_transferred")]
-
-    def _thank(self, policy: TransferPolicy) -> list[Reply]:
-        thanks = Say(self._filled(policy.voicemail_thanks), interruptible=False)
-        return [thanks, Finish(Ending.REACHED_END, VOICEMAIL)]
+        return [*sorry, *not_transferred()]
 
     def _decide(self, turn: CallerTurn) -> list[Reply]:
-        if self._parting and self._transfer is not None:
-            return self._message_left(self._transfer, turn)
+        if self._parting and self._way_out is not None:
+            return self._way_out.answer(turn)
         match turn:
             case Heard(text, interrupting):
                 return self._heard(text, interrupting=interrupting)

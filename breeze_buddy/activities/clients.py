@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from breeze_buddy.activities.answer import Answers
+from breeze_buddy.activities.payloads import data_converter
 from breeze_buddy.activities.telephony import CallPlan
 from breeze_buddy.domain.messages import Waits
 from breeze_buddy.domain.pacing import AccountLimits
@@ -16,7 +16,7 @@ from breeze_buddy.telephony.client import Twilio
 async def connect(settings: Settings) -> Client:
     """A Temporal client that carries our models. Raises RuntimeError with the address when nothing answers."""
     return await Client.connect(
-        settings.temporal_address, namespace=settings.temporal_namespace, data_converter=pydantic_data_converter
+        settings.temporal_address, namespace=settings.temporal_namespace, data_converter=data_converter
     )
 
 

@@ -18,6 +18,9 @@ from fsspec.implementations.local import LocalFileSystem
 BLOCK_BYTES = 8 * 1024 * 1024
 """What is held in memory, and the part size of an upload in several parts (S3 takes none below 5 MiB)."""
 
+_SMALL_BYTES = 512 * 1024
+"""What is written to a folder at once, in one go: half a minute of both sides of a call."""
+
 
 class RecordingsUnavailable(ValueError):
     """RECORDINGS_URL names a place that this installation cannot use; the message says what to do."""
@@ -48,16 +51,48 @@ class RecordingStore:
         Raises RecordingDamaged, when nothing is left of it, and whatever `chunks` raises.
         """
         whole = self._whole(path)
-        size, digest = 0, hashlib.sha256()
+        head = bytearray()
+        async for chunk in chunks:
+            head += chunk
+            if len(head) > _SMALL_BYTES:
+                break
+        else:
+            if self._in_folder:
+                written = await asyncio.to_thread(self._put_whole, whole, bytes(head))
+                return await self._kept(path, whole, *written)
+        return await self._kept(path, whole, *await self._put_parts(whole, bytes(head), chunks))
+
+    def _put_whole(self, whole: str, data: bytes) -> tuple[tuple[int, bytes], tuple[int, bytes]]:
+        """What was to be written to a file in a folder, and what can be read of it: (bytes, digest) each."""
+        name = whole + ".part"
+        self._files.makedirs(posixpath.dirname(whole), exist_ok=True)
+        file = self._files.open(name, "wb", block_size=BLOCK_BYTES)
+        try:
+            file.write(data)
+            self._finish(file, name, whole)
+        except BaseException:
+            self._discard(file, name)
+            raise
+        return (len(data), hashlib.sha256(data).digest()), self._digest(whole)
+
+    async def _put_parts(
+        self, whole: str, head: bytes, chunks: AsyncIterator[bytes]
+    ) -> tuple[tuple[int, bytes], tuple[int, bytes]]:
+        """The same for what comes bit by bit, after `head`, and to wherever files are."""
+        size, digest = len(head), hashlib.sha256(head)
         async with self._appearing(whole) as file:
+            await asyncio.to_thread(file.write, head)
             async for chunk in chunks:
                 await asyncio.to_thread(file.write, chunk)
                 digest.update(chunk)
                 size += len(chunk)
-        if await asyncio.to_thread(self._digest, whole) != (size, digest.digest()):
+        return (size, digest.digest()), await asyncio.to_thread(self._digest, whole)
+
+    async def _kept(self, path: str, whole: str, written: tuple[int, bytes], read: tuple[int, bytes]) -> int:
+        if read != written:
             await asyncio.to_thread(self._files.rm_file, whole)
             raise RecordingDamaged(f"{path} was not stored as it was received")
-        return size
+        return written[0]
 
     async def size(self, path: str) -> int:
         """Bytes of a stored file. Raises FileNotFoundError."""

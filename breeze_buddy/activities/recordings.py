@@ -44,8 +44,7 @@ class RecordingActivities:
         held = 0
         for recording in found:
             if recording.status is RecordingStatus.COMPLETED:
-                await self._copy(recording)
-                await self._delete_original(recording.sid)
+                await self._delete_originals(await self._copy(recording))
                 held += 1
             elif recording.status is None or not recording.status.is_final:
                 raise ApplicationError(f"recording {recording.sid} is not finished yet", type="RecordingNotReady")
@@ -65,9 +64,11 @@ class RecordingActivities:
                     await recordings.note(tx, call_id, fact)
         return await self._known(call_id)
 
-    async def _copy(self, recording: Recording) -> None:
+    async def _copy(self, recording: Recording) -> list[Recording]:
+        """Have a copy of our own; the recording, if Twilio's is to be deleted now."""
         if recording.stored_as is not None:
-            return
+            async with self._database.read() as tx:
+                return await recordings.to_delete_at_provider(tx, sid=recording.sid)
         now = self._database.now()
         path = f"{now:%Y/%m/%d}/{recording.call_id}-{recording.sid}.wav"
 
@@ -79,17 +80,16 @@ class RecordingActivities:
         size = await self._files.put(path, chunks())
         async with self._database.write() as tx:
             await recordings.mark_stored(tx, recording.sid, stored_as=path, size_bytes=size, now=now)
+            return await recordings.to_delete_at_provider(tx, sid=recording.sid)
 
-    async def _delete_original(self, sid: str) -> None:
-        async with self._database.read() as tx:
-            doomed = await recordings.to_delete_at_provider(tx, sid=sid)
+    async def _delete_originals(self, doomed: list[Recording]) -> None:
         for recording in doomed:
             try:
                 await self._delete_at_provider(recording)
             except TelephonyError as error:
                 if activity.info().attempt < DELETION_TRIES:
                     raise
-                logger.error("recording %s stays at Twilio until the next retention: %s", sid, error)
+                logger.error("recording %s stays at Twilio until the next retention: %s", recording.sid, error)
 
     async def _delete_at_provider(self, recording: Recording) -> None:
         """Only when our copy can be read, or had its days."""

@@ -74,6 +74,7 @@ _OF_CALL = (
     .where(recordings.c.call_id == bindparam("of_call"))
     .order_by(recordings.c.started_at, recordings.c.sid)
 )
+_CHANGED = update(recordings).where(recordings.c.sid == bindparam("of_recording"))
 
 
 async def of_call(tx: Transaction, call_id: str) -> list[Recording]:
@@ -84,9 +85,7 @@ async def of_call(tx: Transaction, call_id: str) -> list[Recording]:
 async def mark_stored(tx: Transaction, sid: str, *, stored_as: str, size_bytes: int, now: datetime) -> None:
     """Our copy is complete."""
     await tx.execute(
-        update(recordings)
-        .where(recordings.c.sid == sid)
-        .values(stored_as=stored_as, size_bytes=size_bytes, stored_at=now)
+        _CHANGED, {"of_recording": sid, "stored_as": stored_as, "size_bytes": size_bytes, "stored_at": now}
     )
 
 
@@ -119,6 +118,8 @@ async def to_delete_at_provider(
 ) -> list[Recording]:
     """Recordings that are still at Twilio, though we have a copy and their template wants them deleted there; the
     oldest first. `sid`: only this one. A page, from `after` on."""
+    if sid is not None and not await tx.scalar(_TO_BE_DELETED, {"of_recording": sid}):
+        return []
     found: list[Row[Any]] = []
     for template_id, definition in await _policies(tx, sid=sid):
         if not definition.get("delete_recording_at_provider"):
@@ -136,6 +137,12 @@ def _page(found: list[Row[Any]], limit: int) -> list[Recording]:
 _template_id = func.coalesce(calls.c.template_id, campaigns.c.template_id)
 _WITH_CALL = recordings.join(calls, calls.c.id == recordings.c.call_id).outerjoin(
     campaigns, campaigns.c.id == calls.c.campaign_id
+)
+# Made once: it is asked for every recording.
+_TO_BE_DELETED = (
+    select(templates.c.definition["delete_recording_at_provider"])
+    .select_from(_WITH_CALL.join(templates, templates.c.id == _template_id))
+    .where(recordings.c.sid == bindparam("of_recording"))
 )
 
 

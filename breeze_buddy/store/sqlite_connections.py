@@ -3,8 +3,9 @@
 aiosqlite runs a connection in a thread of its own and goes there for every step: the cursor, the statement, its rows,
 the cursor's end. A lead takes some seventy statements, and those visits cost more than the statements. Here a
 statement of microseconds is executed where it is asked: a change of one row by its key, and a query, which is broken
-off and goes to the thread after all when it takes longer. What may wait for others, the beginning of a write and a
-commit, always goes there; a statement brings its rows along, and a rollback that has nothing to undo stays away.
+off and goes to the thread after all when it takes longer. The beginning of a write goes there when it has to wait for
+another process; a commit always does. A statement brings its rows along, and a rollback that has nothing to undo stays
+away.
 """
 
 import re
@@ -50,6 +51,9 @@ class Cursor:
         self._connection.touch(writes=kind != "query")
         if kind == "change":
             self._execute(sql, parameters)
+        elif kind == "write":
+            if not self._begin_here(sql):
+                await self._connection.visit(self._execute, sql, parameters)
         elif kind != "query" or not self._query_here(sql, parameters):
             await self._connection.visit(self._execute, sql, parameters)
         return self
@@ -66,6 +70,20 @@ class Cursor:
             return False
         finally:
             raw.set_progress_handler(None, 0)
+        return True
+
+    def _begin_here(self, sql: str) -> bool:
+        """Whether nobody else was writing; if somebody was, nothing has happened."""
+        raw = self._connection.raw
+        raw.execute("PRAGMA busy_timeout=0")
+        try:
+            self._execute(sql, ())
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            return False
+        finally:
+            raw.execute(f"PRAGMA busy_timeout={self._connection.busy_ms}")
         return True
 
     async def executemany(self, sql: str, parameters: Sequence[Any]) -> Self:
@@ -123,8 +141,10 @@ def _stop() -> int:
 
 @lru_cache(maxsize=2000)
 def _kind(sql: str) -> str:
-    """ "query" and "change" are for here; all else may take long, or wait."""
+    """ "query" and "change" are for here, "write" begins one; all else may take long, or wait."""
     flat = " ".join(sql.split())
+    if flat == "BEGIN IMMEDIATE":
+        return "write"
     if flat.startswith("SELECT ") or flat == "BEGIN":
         return "query"
     if "SELECT" not in flat and (_BY_KEY.fullmatch(flat) or _ONE_ROW.fullmatch(flat)):
@@ -136,6 +156,8 @@ class Connection(aiosqlite.Connection):
     """Knows whether there can be anything to roll back."""
 
     _touched = _wrote = False
+    busy_ms = 0
+    """How long a statement waits for another process."""
 
     @property
     def raw(self) -> sqlite3.Connection:
@@ -171,5 +193,6 @@ class Connection(aiosqlite.Connection):
 def connect(path: str, **options: Any) -> Connection:
     """To be awaited, like aiosqlite's own."""
     connection = Connection(lambda: sqlite3.connect(path, **options), iter_chunk_size=64)
+    connection.busy_ms = round(options.get("timeout", 5.0) * 1000)
     connection._thread.daemon = True  # as SQLAlchemy has it with aiosqlite's own: an exit does not wait for it
     return connection

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest_asyncio
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from breeze_buddy.activities.payloads import data_converter
 from breeze_buddy.activities.signals import ATTEMPTS, CALL_OUTCOME, CAMPAIGN_ID, LEAD_STATUS, TEMPLATE_NAME
 from breeze_buddy.cli.temporal_server import find_temporal
 from breeze_buddy.cli.temporal_setup import ATTRIBUTES
@@ -21,7 +21,7 @@ from .rig import Rig, SkippedClock
 async def environment() -> AsyncIterator[WorkflowEnvironment]:
     binary = Path(sys.executable).parent / "temporal-test-server"
     environment = await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(binary), data_converter=pydantic_data_converter
+        test_server_existing_path=str(binary), data_converter=data_converter
     )
     async with environment:
         await environment.client.operator_service.add_search_attributes(
@@ -35,7 +35,7 @@ async def real_time() -> AsyncIterator[WorkflowEnvironment]:
     """Temporal's development server, which has schedules and cannot skip time."""
     environment = await WorkflowEnvironment.start_local(
         dev_server_existing_path=str(find_temporal()),
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter,
         search_attributes=[CAMPAIGN_ID, TEMPLATE_NAME, LEAD_STATUS, CALL_OUTCOME, ATTEMPTS],
         dev_server_log_level="error",
     )

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
+from breeze_buddy.activities.payloads import data_converter
 from breeze_buddy.cli.worker import WORKFLOWS
 
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
@@ -19,7 +19,7 @@ HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 @pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)
 async def test_a_saved_history_replays(file: Path) -> None:
     history = WorkflowHistory.from_json(file.stem, file.read_text())
-    replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter)
+    replayer = Replayer(workflows=WORKFLOWS, data_converter=data_converter)
     await replayer.replay_workflow(history)
 
 
@@ -28,7 +28,7 @@ async def test_a_changed_history_does_not_replay() -> None:
     told = json.loads(file.read_text())
     scheduled = next(event for event in told["events"] if "activityTaskScheduledEventAttributes" in event)
     scheduled["activityTaskScheduledEventAttributes"]["activityType"]["name"] = "something_else"
-    replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter)
+    replayer = Replayer(workflows=WORKFLOWS, data_converter=data_converter)
     with pytest.raises(Exception, match=r"(?i)nondeterminism|something_else"):
         await replayer.replay_workflow(WorkflowHistory.from_json("changed", json.dumps(told)))
 

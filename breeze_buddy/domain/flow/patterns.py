@@ -1,7 +1,7 @@
 """Regular expressions that template writers give.
 
-They run between two frames of other people's calls, so those that can take for ever are refused: a repeated group that
-repeats or chooses inside, and more than a few open repetitions.
+They run between two frames of other people's calls, so those that can take long are refused: a repeated group that
+repeats or chooses inside, what looks around or refers back, and more choices than can be tried in a moment.
 """
 
 import re
@@ -9,15 +9,17 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-MOST_REPETITIONS = 4
-LONGEST_MATCHED = 200
+MOST_CHOICES = 12
+CHOICES_OF_A_REPETITION = 4
+"""An open repetition can end in as many places as the text is long; an option or an alternative in one."""
+LONGEST_MATCHED = 100
 """Longer texts match no pattern."""
 
 
 def _bounded(pattern: str) -> str:
     try:
         re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError) as error:
         raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
     why = _too_costly(pattern)
     if why:
@@ -26,13 +28,12 @@ def _bounded(pattern: str) -> str:
 
 
 def _too_costly(pattern: str) -> str | None:
-    if re.search(r"\\[1-9]|\(\?P=|\(\?[<=!(]", pattern.replace("\\\\", "")):
-        return "it looks around or refers back"
+    if re.search(r"\\[1-9]|\(\?(?!:)", pattern.replace("\\\\", "")):
+        return "it looks around, refers back or sets flags"
     plain = re.sub(r"\\.", "x", pattern)  # what is escaped is one character
     plain = re.sub(r"\[\^?\]?[^\]]*\]", "x", plain)  # and so is one of a set
     open_groups: list[bool] = []  # whether something in it repeats or chooses
-    repetitions = 0
-    at = 0
+    choices = at = 0
     while at < len(plain):
         character = plain[at]
         at += 1
@@ -40,22 +41,19 @@ def _too_costly(pattern: str) -> str | None:
             open_groups.append(False)
             at += 2 if plain.startswith("?:", at) else 0
             continue
-        if character == "|" and open_groups:
-            open_groups[-1] = True
         inner = open_groups.pop() if character == ")" and open_groups else False
-        repeated = re.match(r"[*+?]|\{[0-9,]*\}", plain[at:])
-        if repeated is None:
-            if inner and open_groups:
-                open_groups[-1] = True
-            continue
-        at += repeated.end()
-        if repeated[0] != "?" and inner:
-            return "a repeated group repeats or chooses inside"
-        if repeated[0] in {"*", "+"} or repeated[0].endswith(",}"):
-            repetitions += 1
-        if open_groups and (repeated[0] != "?" or inner):
+        repeated = re.match(r"(?:[*+?]|\{[0-9]*(,[0-9]*)?\})[?+]?", plain[at:])
+        if repeated is not None:
+            at += repeated.end()
+            if inner:
+                return "a repeated group repeats or chooses inside"
+            if repeated[0][0] in "*+" or repeated[1] is not None:
+                choices += CHOICES_OF_A_REPETITION
+        chooses = repeated is not None and repeated[0][0] == "?"
+        choices += chooses or character == "|"
+        if open_groups and (repeated is not None or inner or character == "|"):
             open_groups[-1] = True
-    return f"it has more than {MOST_REPETITIONS} open repetitions" if repetitions > MOST_REPETITIONS else None
+    return "it has too many repetitions and alternatives" if choices > MOST_CHOICES else None
 
 
 Pattern = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_bounded)]

@@ -207,7 +207,11 @@ def json_schema(typed: Typed, description: str = "") -> dict[str, Any]:
     schema: dict[str, Any] = {
         "type": {"integer": "integer", "number": "number", "boolean": "boolean"}.get(kind, "string")
     }
-    given: dict[str, Any] = {"pattern": typed.pattern, "minLength": typed.min_length, "maxLength": typed.max_length}
+    given: dict[str, Any] = {
+        "pattern": f"^(?:{typed.pattern})$" if typed.pattern is not None else None,
+        "minLength": typed.min_length,
+        "maxLength": typed.max_length,
+    }
     given |= {"minimum": typed.minimum, "maximum": typed.maximum}
     schema |= {name: limit for name, limit in given.items() if limit is not None}
     notes = [description] if description else []

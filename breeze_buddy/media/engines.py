@@ -236,6 +236,7 @@ class Engines:
     close: Callable[[], None] = lambda: None
     choose: "Callable[[Engines, Template], Engines] | None" = None
     disconnect: Callable[[], Awaitable[None]] | None = None
+    release: Callable[[], Awaitable[None]] | None = None  # of engines that serve one call: it is over
 
     def of(self, template: Template) -> "Engines":
         """Those that the template chooses; these, when it does not."""

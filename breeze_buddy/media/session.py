@@ -217,7 +217,11 @@ class StreamSession:
         )
         if self._gone:  # hung up while the call was looked up
             self._loop.post(CallerGone())
-        finish = await self._conversation(call)
+        try:
+            finish = await self._conversation(call)
+        finally:
+            if engines.release is not None:
+                await engines.release()
         await keeper.settle()
         report = asyncio.create_task(deliver(self._directory, transcript.report(finish, conversation.answers)))
         self._background(report)

@@ -72,7 +72,7 @@ class Desk:
         if self.second is not None:
             models.append(Candidate(self._model(self.second), self.healths[1]))
         llm = Llm.model_validate(self.llm)
-        text = TextCall(call, LlmDialogue(GuidedDialogue(clock=lambda: NOW), models, llm, clock=lambda: NOW))
+        text = TextCall(call, LlmDialogue(GuidedDialogue(clock=lambda: NOW), models, llm))
         await text.begin()
         return text
 

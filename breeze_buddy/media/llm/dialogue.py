@@ -6,14 +6,12 @@ answered in time. The model's history is the transcript, so it knows what the ca
 interrupted only the beginning.
 """
 
-import json
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 
 from breeze_buddy.domain.conversation import Utterance
-from breeze_buddy.domain.flow import Function, NotAValue, fill, read_value
+from breeze_buddy.domain.flow import NotAValue, fill
 from breeze_buddy.domain.providers import Llm
 from breeze_buddy.domain.transfer import TransferEnding
 from breeze_buddy.media.directory import StreamCall
@@ -23,15 +21,12 @@ from breeze_buddy.media.llm.answering import Answering, ModelFailed, Slow
 from breeze_buddy.media.llm.guided_flow import GuidedDialogue, GuidedFlow
 from breeze_buddy.media.llm.model import Call, Message, Model, Request, Usage, Words
 from breeze_buddy.media.llm.sentences import Sentences
-from breeze_buddy.media.phrases import choose_function
 from breeze_buddy.media.providers.failover import Candidate
-from breeze_buddy.media.spoken_numbers import only_digits
 
 log = logging.getLogger(__name__)
 
 MOST_CALLS_A_TURN = 3
 """A call with arguments that are none is explained to the model; then the scripted engine decides."""
-_DICTATED = frozenset({"digits", "phone"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +42,14 @@ class LlmDialogue:
         flows: GuidedDialogue,
         models: Sequence[Candidate[Model]],
         llm: Llm,
-        *,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._flows = flows
         self._answering = Answering(models, timeout_s=llm.timeout_s, filler_after_s=llm.filler_after_s)
         self._llm = llm
-        self._clock = clock
 
     def converse(self, call: StreamCall, privacy: Privacy) -> "LlmConversation":
         flow = self._flows.converse(call, privacy)
-        return LlmConversation(flow, call, self._answering, self._llm, clock=self._clock)
+        return LlmConversation(flow, call, self._answering, self._llm)
 
 
 class LlmConversation:
@@ -69,14 +61,11 @@ class LlmConversation:
         call: StreamCall,
         answering: Answering,
         llm: Llm,
-        *,
-        clock: Callable[[], datetime],
     ) -> None:
         self._flow = flow
         self._answering = answering
         self._llm = llm
-        self._call_id, self._zone = call.call_id, call.zone
-        self._clock = clock
+        self._call_id = call.call_id
         self._instructions = llm.instructions
         self._heard: list[Utterance] = list(call.resume.transcript) if call.resume is not None else []
         self._tokens = prompt.about_tokens(one.text for one in self._heard)
@@ -133,9 +122,7 @@ class LlmConversation:
         flow = self._flow
         if not flow.waits or self._tokens >= self._llm.max_call_tokens:
             return False
-        if flow.asked is not None and flow.asked.value_type in _DICTATED and only_digits(text) is not None:
-            return False
-        return self._llm.wording == "free" or choose_function(text, flow.offered, whole=True) is None
+        return not flow.understands(text)
 
     async def _answer(self, turn: Heard) -> AsyncIterator[Reply]:
         if self._flow.node != self._stood_at:
@@ -184,7 +171,7 @@ class LlmConversation:
                 return
             messages = [*messages, Message("agent", " ".join(spoken), call=call)]
             try:
-                replies = self._taken(call)
+                replies = self._flow.call(call.name, call.arguments)
             except NotAValue as error:
                 messages.append(Message("result", f"Not taken. {error}", answers=call))
                 continue
@@ -221,23 +208,6 @@ class LlmConversation:
         finally:
             asked = prompt.about_tokens(message.text for message in request.messages)
             self._tokens += told if told is not None else asked + written // prompt.LETTERS_A_TOKEN
-
-    def _taken(self, call: Call) -> AsyncIterator[Reply]:
-        """What the flow says to it. Raises NotAValue for a call that cannot be taken."""
-        try:
-            arguments = json.loads(call.arguments or "{}")
-        except ValueError:
-            raise NotAValue("The arguments are not JSON.") from None
-        if not isinstance(arguments, dict):
-            raise NotAValue("The arguments are not an object.")
-        functions = self._flow.offered
-        asked = self._flow.asked
-        if asked is not None and call.name == prompt.answer_name(functions):
-            return self._flow.give(read_value(asked, arguments.get("value", ""), today=self._today()))
-        function = _of_name(functions, call.name)
-        if function is None:
-            raise NotAValue(f"There is no function {call.name} here.")
-        return self._flow.take(function, function.read_arguments(arguments, today=self._today()))
 
     async def _worded(
         self, replies: AsyncIterator[Reply], messages: Sequence[Message], call: Call
@@ -280,19 +250,14 @@ class LlmConversation:
 
     def _messages(self, turn: Heard) -> list[Message]:
         """The conversation until now, which ends with what the caller said."""
-        now = self._clock().astimezone(self._zone)
         known = self._flow.known
         system = prompt.system_text(
-            instructions=fill(self._instructions, known), question=self._flow.question, known=known, now=now
+            instructions=fill(self._instructions, known),
+            question=self._flow.question,
+            known=known,
+            now=self._flow.now(),
         )
         history = prompt.heard(self._heard, most_tokens=self._llm.history_tokens)
         if not history or history[-1].role != "caller":
             history.append(Message("caller", turn.text))
         return [Message("system", system), *history]
-
-    def _today(self) -> date:
-        return self._clock().astimezone(self._zone).date()
-
-
-def _of_name(functions: Sequence[Function], name: str) -> Function | None:
-    return next((one for one in functions if one.name == name), None)

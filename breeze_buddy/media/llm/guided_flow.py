@@ -1,13 +1,20 @@
 """The scripted flow for an engine that understands by itself: it says what can be chosen, and takes the choice."""
 
+import json
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 
 from breeze_buddy.domain.conversation import Ending
-from breeze_buddy.domain.flow import Capture, Function, Parameter
+from breeze_buddy.domain.flow import Capture, Function, NotAValue, Parameter, read_value
 from breeze_buddy.media.directory import StreamCall
 from breeze_buddy.media.engines import Privacy, Reply, Say
 from breeze_buddy.media.filling_in import FillingIn
+from breeze_buddy.media.llm import prompt
+from breeze_buddy.media.phrases import choose_function
 from breeze_buddy.media.scripted import ScriptedConversation, ScriptedDialogue
+from breeze_buddy.media.spoken_numbers import only_digits
+
+_DICTATED = frozenset({"digits", "phone"})
 
 
 class GuidedDialogue(ScriptedDialogue):
@@ -77,3 +84,29 @@ class GuidedFlow(ScriptedConversation):
         """Go where the flow goes when the caller was not understood, without asking again."""
         self._reprompts = max(self._here.max_reprompts, 10)
         return self._say(self._not_understood(Ending.REACHED_END))
+
+    def call(self, name: str, arguments: str) -> AsyncIterator[Reply]:
+        """Go on as a model says: `name` is one of `prompt.offers`, `arguments` is JSON. Raises NotAValue, which tells
+        the model what is wrong."""
+        try:
+            given = json.loads(arguments or "{}")
+        except ValueError:
+            raise NotAValue("The arguments are not JSON.") from None
+        if not isinstance(given, dict):
+            raise NotAValue("The arguments are not an object.")
+        if self.asked is not None and name == prompt.answer_name(self.offered):
+            return self.give(read_value(self.asked, given.get("value", ""), today=self._today()))
+        function = next((one for one in self.offered if one.name == name), None)
+        if function is None:
+            raise NotAValue(f"There is no function {name} here.")
+        return self.take(function, function.read_arguments(given, today=self._today()))
+
+    def understands(self, text: str) -> bool:
+        """Whether no model is needed: it is exactly a phrase that takes the flow on, or a number is dictated."""
+        if self.asked is not None and self.asked.value_type in _DICTATED and only_digits(text) is not None:
+            return True
+        return choose_function(text, self.offered, whole=True) is not None
+
+    def now(self) -> datetime:
+        """On the caller's clock."""
+        return self._clock().astimezone(self._zone)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from breeze_buddy.domain.providers import (
     LanguageModel,
     Provider,
+    Realtime,
     TranscriberChoice,
     Transcription,
     Voice,
@@ -73,6 +74,8 @@ class Providers:
             chosen = replace(chosen, speaker=self._speaker(offline.speaker, template.voice))
         if template.llm is not None:
             chosen = self._with_model(chosen, template)
+        if template.realtime is not None:
+            chosen = self._speech_to_speech(chosen, template.realtime)
         return chosen
 
     # --- ears and mouths ---------------------------------------------------------------------------------------
@@ -166,6 +169,42 @@ class Providers:
 
         return replace(engines, dialogue=LlmDialogue(GuidedDialogue(self._requests), models, llm))
 
+    def _speech_to_speech(self, behind: Engines, realtime: Realtime) -> Engines:
+        """`behind` goes on when there is no connection."""
+        try:
+            self._need(realtime)
+        except NotHere as error:
+            log.error("%s", error)
+            return behind
+        from breeze_buddy.media.llm.guided_flow import GuidedDialogue
+        from breeze_buddy.media.realtime.call import RealtimeCall
+        from breeze_buddy.media.realtime.dialogue import RealtimeDialogue
+        from breeze_buddy.media.realtime.link import Link
+
+        engine = RealtimeCall(
+            realtime,
+            open_link=lambda: Link.open(
+                self._connections,
+                key=_secret(self._settings.openai_api_key),
+                address=self._settings.openai_base_url,
+                model=realtime.model,
+            ),
+            flows=GuidedDialogue(self._requests),
+            transcriber=behind.transcriber,
+            kept=self._kept,
+        )
+        voices: list[Candidate[Speaker]] = [
+            Candidate(engine, Health("openai realtime")),
+            Candidate(behind.speaker, Health("the voice behind it")),
+        ]
+        return replace(
+            behind,
+            transcriber=engine,
+            dialogue=RealtimeDialogue(engine, realtime),
+            speaker=FailoverSpeaker(voices),
+            release=engine.release,
+        )
+
     def _model(self, choice: LanguageModel) -> "Candidate[Model]":
         self._need(choice)
         provider = provider_of(choice)
@@ -196,7 +235,7 @@ class Providers:
 
     # --- what is there -----------------------------------------------------------------------------------------
 
-    def _need(self, choice: VoiceChoice | TranscriberChoice | LanguageModel) -> None:
+    def _need(self, choice: VoiceChoice | TranscriberChoice | LanguageModel | Realtime) -> None:
         provider = provider_of(choice)
         if provider is not None and not is_configured(self._settings, provider):
             raise NotHere(what_is_missing(self._settings, provider))

@@ -37,7 +37,8 @@ class SpokenWords:
         wanted_s = FIRST_S if self._told == 0 and self._heard_bytes == len(self._waiting) else PIECE_S
         if len(self._waiting) < wanted_s * mulaw.SAMPLE_RATE_HZ:
             return None
-        whole = len(self._waiting) - len(self._waiting) % mulaw.FRAME_BYTES
+        # Some sound is kept for the last words.
+        whole = (len(self._waiting) - 1) // mulaw.FRAME_BYTES * mulaw.FRAME_BYTES
         sound = bytes(self._waiting[:whole])
         del self._waiting[:whole]
         if not self._counted:

@@ -231,9 +231,7 @@ class Call:
                 "ringing_stopped": iso(self.answered_s or self.ended_s) if self.ringing_s else None,
                 "ended": iso(self.ended_s),
             },
-            "said": [
-                {"at_s": s.at_s, "did": s.did, "text": s.text, "sounds_at_s": s.sounds_at_s} for s in self.said
-            ],
+            "said": [{"at_s": s.at_s, "did": s.did, "text": s.text, "sounds_at_s": s.sounds_at_s} for s in self.said],
             "digits_sent": self.digits_sent,
             "streams": [vars(stream) for stream in self.streams],
             "notifications": [{"code": n.code, "text": n.text, "at": iso(n.at_s)} for n in self.notifications],

@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Row, and_, or_, select
+from sqlalchemy import Row, and_, bindparam, or_, select
 
 from breeze_buddy.domain.call import AnsweredBy, CallStatus, Direction, FailureClass, Progress
-from breeze_buddy.domain.conversation import Ending
+from breeze_buddy.domain.conversation import ConversationFigures, Ending
 from breeze_buddy.domain.inbound import TurnedAway
 from breeze_buddy.domain.transfer import TransferView
 from breeze_buddy.store import recordings as recording_rows
@@ -31,6 +31,7 @@ class ConversationView(BaseModel):
     result: str | None
     answers: dict[str, str]
     callback_at: datetime | None = Field(None, description="when the caller was promised a call")
+    figures: ConversationFigures | None = Field(None, description="how long answers took, and interruptions")
 
 
 class CallView(BaseModel):
@@ -65,6 +66,10 @@ class CallView(BaseModel):
     transfers: tuple[TransferView, ...] = Field((), description="to humans, the oldest first")
 
 
+# Made once: every lead's webhook asks it.
+_OF_LEAD = select(calls).where(calls.c.lead_id == bindparam("of_lead")).order_by(calls.c.granted_at)
+
+
 async def call(tx: Transaction, call_id: str) -> CallView:
     """Raises NotFound."""
     row = (await tx.execute(select(calls).where(calls.c.id == call_id))).first()
@@ -75,7 +80,7 @@ async def call(tx: Transaction, call_id: str) -> CallView:
 
 async def calls_of(tx: Transaction, lead_id: str) -> list[CallView]:
     """All attempts of a lead, the oldest first."""
-    rows = await tx.execute(select(calls).where(calls.c.lead_id == lead_id).order_by(calls.c.granted_at))
+    rows = await tx.execute(_OF_LEAD, {"of_lead": lead_id})
     return [await _view(tx, row) for row in rows.all()]
 
 
@@ -114,7 +119,11 @@ async def _view(tx: Transaction, row: Row[Any]) -> CallView:
             "recording": _recording(found[-1]) if found else None,
             "transfers": await transfer_rows.of_call(tx, row.id),
             "conversation": ConversationView(
-                ending=report.ending, result=report.result, answers=report.answers, callback_at=report.callback_at
+                ending=report.ending,
+                result=report.result,
+                answers=report.answers,
+                callback_at=report.callback_at,
+                figures=report.figures,
             )
             if report
             else None,

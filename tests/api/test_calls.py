@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from breeze_buddy.activities.recording_store import RecordingStore
-from breeze_buddy.domain.conversation import ConversationReport, Ending, Utterance
+from breeze_buddy.domain.conversation import ConversationFigures, ConversationReport, Ending, Utterance
 from breeze_buddy.domain.recording import RecordingFacts, RecordingStatus
 from breeze_buddy.settings import PREFIX
 from breeze_buddy.store import conversations, recordings
@@ -140,6 +140,7 @@ async def test_a_transcript_is_there_once_the_conversation_has_ended(house: Hous
             Utterance(speaker="agent", text="Hello Ada.", at_s=0.2),
             Utterance(speaker="caller", text="1", at_s=3.5, digits=True),
         ),
+        figures=ConversationFigures(first_word_ms=42),
     )
     async with house.database.write() as tx:
         await conversations.save_report(tx, report, now=house.database.now())
@@ -151,6 +152,7 @@ async def test_a_transcript_is_there_once_the_conversation_has_ended(house: Hous
         ("caller", "1", True),
     ]
     call = (await house.get(f"/calls/{call_id}")).json()
+    assert call["conversation"].pop("figures")["first_word_ms"] == 42
     assert call["conversation"] == {
         "ending": "reached_end",
         "result": "confirmed",

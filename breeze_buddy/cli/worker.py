@@ -13,6 +13,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Interceptor, UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from breeze_buddy.activities.analysis import AnalysisActivities
 from breeze_buddy.activities.backlog import BacklogActivities
 from breeze_buddy.activities.calls import CallActivities
 from breeze_buddy.activities.campaigns import CampaignActivities
@@ -79,6 +80,7 @@ class WorkerProcess:
         recordings = RecordingActivities(database, twilio, files)
         policy = WebhookPolicy(settings.webhook_signing_secret, settings.webhook_allow_private)
         notifications = self._notifications = NotificationActivities(database, policy)
+        analyses = self._analyses = AnalysisActivities(database, settings)
         sweep = SweepActivities(database, signals, CampaignSchedules(client, settings.temporal_task_queue))
         self.relay = Relay(database, dispatcher, signals)
         self.worker = Worker(
@@ -118,6 +120,7 @@ class WorkerProcess:
                 recordings.delete_expired_recordings,
                 sweep.sweep,
                 notifications.notify,
+                analyses.analyse_call,
             ],
             workflow_runner=SandboxedWorkflowRunner() if sandboxed else UnsandboxedWorkflowRunner(),
             interceptors=interceptors,
@@ -136,6 +139,7 @@ class WorkerProcess:
             with contextlib.suppress(asyncio.CancelledError):
                 await relay
             await self._notifications.aclose()
+            await self._analyses.aclose()
 
 
 async def _schedule(client: Client, task_queue: str) -> None:

@@ -63,6 +63,20 @@ class ConversationFigures(BaseModel):
     silences: int = Field(0, description="the caller said nothing for as long as was waited")
 
 
+Sentiment = Literal["positive", "neutral", "negative", "mixed"]
+
+
+class CallAnalysis(BaseModel):
+    """What a language model read from the transcript after the call, as far as the template asks for it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    summary: str | None = None
+    sentiment: Sentiment | None = None
+    variables: dict[str, str] = {}
+
+
 class ConversationReport(BaseModel):
     """The conversation of one call. Written once, when it ends."""
 
@@ -78,6 +92,7 @@ class ConversationReport(BaseModel):
     callback_at: datetime | None = Field(None, description="when the caller asked to be called again")
     do_not_call: bool = False
     figures: ConversationFigures | None = Field(None, description="None for conversations of earlier versions")
+    analysis: CallAnalysis | None = Field(None, description="added after the call, when the template asks for it")
 
 
 class ConversationState(BaseModel):

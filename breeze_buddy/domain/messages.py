@@ -243,6 +243,7 @@ class AttemptEnd(_Message):
     awaiting_conversation: bool = False
     recording_expected: bool = False
     recording_ready: bool = Field(False, description="Twilio has said that it can be fetched, or that there is none")
+    analyse: bool = Field(False, description="the template has a language model read the transcript")
     notify: bool = Field(False, description="the template has a post-call webhook")
     suspect: bool = Field(False, description="it failed on our side or on the way: its campaign may be paused by that")
 
@@ -279,6 +280,7 @@ class InboundEnd(_Message):
     reason: str = ""
     awaiting_conversation: bool = False
     recording_expected: bool = False
+    analyse: bool = Field(False, description="the template has a language model read the transcript")
     recording_ready: bool = Field(False, description="Twilio has said that it can be fetched, or that there is none")
 
 

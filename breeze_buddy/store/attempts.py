@@ -373,6 +373,7 @@ async def _end(tx: Transaction, call: Row[Any], lead: Row[Any], template: Templa
         result=report.result if report else None,
         recording_expected=template.record and facts.status is CallStatus.COMPLETED,
         recording_ready=any(status is not None and status.is_final for status in known),
+        analyse=template.analysis is not None and report is not None and bool(report.transcript),
         notify=template.webhook_url is not None,
         suspect=failed(attempt_of(call, report)) or (report is None and facts.status is CallStatus.COMPLETED),
     )

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Row, bindparam, exists, func, insert, select, update
 
 from breeze_buddy.domain.call import CallFacts, CallStatus, Direction, Progress
-from breeze_buddy.domain.conversation import ConversationReport, ConversationState, Ending
+from breeze_buddy.domain.conversation import CallAnalysis, ConversationReport, ConversationState, Ending
 from breeze_buddy.domain.do_not_call import ListingSource
+from breeze_buddy.domain.providers import Analysis
 from breeze_buddy.domain.template import Template
 from breeze_buddy.domain.window import zone_among, zones_of, zones_of_text
 from breeze_buddy.store import callers, do_not_call
@@ -136,6 +137,27 @@ async def save_report(tx: Transaction, report: ConversationReport, *, now: datet
         await _put(tx, report.call_id, now, report=report.model_dump(mode="json"), reported_at=now)
     ended = call.status is not None and CallStatus(call.status).is_terminal
     return Reported(workflow_id_of(call), awaited=ended)
+
+
+async def to_analyse(tx: Transaction, call_id: str) -> tuple[ConversationReport, Analysis, tzinfo] | None:
+    """The transcript that a template wants to have read, and the caller's zone; None: there is none, or it was read."""
+    call = await locked_call(tx, call_id)
+    template = await template_of(tx, call)
+    report = await tx.scalar(select(conversations.c.report).where(conversations.c.call_id == call_id))
+    if report is None or template.analysis is None:
+        return None
+    found = ConversationReport.model_validate(report)
+    if found.analysis is not None or not found.transcript:
+        return None
+    return found, template.analysis, await _zone_of(tx, call, template)
+
+
+async def save_analysis(tx: Transaction, call_id: str, analysis: CallAnalysis, *, now: datetime) -> None:
+    """Add to a conversation's report what was read from its transcript."""
+    await locked_call(tx, call_id)
+    report = await tx.scalar(select(conversations.c.report).where(conversations.c.call_id == call_id))
+    if report is not None:
+        await _put(tx, call_id, now, report={**report, "analysis": analysis.model_dump(mode="json")})
 
 
 async def _list(tx: Transaction, call: Row[Any], *, now: datetime) -> None:

@@ -235,4 +235,5 @@ async def _end(tx: Transaction, call: Row[Any]) -> InboundEnd:
         awaiting_conversation=await is_open(tx, call.id),
         recording_expected=template.record and status is CallStatus.COMPLETED,
         recording_ready=any(one is not None and one.is_final for one in known),
+        analyse=template.analysis is not None and report is not None and bool(report.transcript),
     )

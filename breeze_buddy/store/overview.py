@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Row, and_, bindparam, or_, select
 
 from breeze_buddy.domain.call import AnsweredBy, CallStatus, Direction, FailureClass, Progress
-from breeze_buddy.domain.conversation import ConversationFigures, Ending
+from breeze_buddy.domain.conversation import CallAnalysis, ConversationFigures, Ending
 from breeze_buddy.domain.inbound import TurnedAway
 from breeze_buddy.domain.transfer import TransferView
 from breeze_buddy.store import recordings as recording_rows
@@ -32,6 +32,7 @@ class ConversationView(BaseModel):
     answers: dict[str, str]
     callback_at: datetime | None = Field(None, description="when the caller was promised a call")
     figures: ConversationFigures | None = Field(None, description="how long answers took, and interruptions")
+    analysis: CallAnalysis | None = Field(None, description="what a language model read from the transcript")
 
 
 class CallView(BaseModel):
@@ -124,6 +125,7 @@ async def _view(tx: Transaction, row: Row[Any]) -> CallView:
                 answers=report.answers,
                 callback_at=report.callback_at,
                 figures=report.figures,
+                analysis=report.analysis,
             )
             if report
             else None,

@@ -13,6 +13,7 @@ from temporalio.exceptions import ActivityError, ChildWorkflowError, FailureErro
 from temporalio.workflow import ChildWorkflowHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
+    from breeze_buddy.activities.analysis import AnalysisActivities
     from breeze_buddy.activities.calls import CallActivities
     from breeze_buddy.activities.recordings import RecordingActivities
     from breeze_buddy.activities.telephony import TelephonyActivities
@@ -27,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
         Waits,
         transfer_workflow_id,
     )
-    from breeze_buddy.workflows.options import BOUNDED, RECORDING, SHORT
+    from breeze_buddy.workflows.options import ANALYSIS, BOUNDED, RECORDING, SHORT
     from breeze_buddy.workflows.steps import step
 
 # Of a longer call the recording takes more than a moment to fetch, or might.
@@ -47,6 +48,7 @@ class CallFollower:
         self._cancel: CancelRequest | None = None
         self._withdrawn = False
         self._keeping: list[asyncio.Task[bool]] = []
+        self._analyses: list[asyncio.Task[None]] = []
 
     @workflow.signal(name=messages.CALL_ENDED)
     def on_call_ended(self, event: CallEvent) -> None:
@@ -195,8 +197,22 @@ class CallFollower:
         brief = duration_s is not None and duration_s <= _BRIEF_S
         self._keeping.append(asyncio.create_task(self._fetch_recording(call_id, waits, brief=brief)))
 
+    def _analyse(self, call_id: str) -> None:
+        """Have the transcript read in the background; `_kept` waits for it too."""
+        self._analyses.append(asyncio.create_task(self._read_transcript(call_id)))
+
+    async def _read_transcript(self, call_id: str) -> None:
+        try:
+            await workflow.execute_activity_method(
+                AnalysisActivities.analyse_call, CallEvent(call_id=call_id), summary="read the transcript", **ANALYSIS
+            )
+        except ActivityError as error:
+            workflow.logger.error("the transcript was not analysed: %s", error.cause or error)
+
     async def _kept(self) -> list[bool]:
         """For each call of `_keep_recording`, in order, whether we hold its recording; waits for all."""
+        if self._analyses:
+            await asyncio.gather(*self._analyses)
         return list(await asyncio.gather(*self._keeping))
 
     async def _fetch_recording(self, call_id: str, waits: Waits, *, brief: bool) -> bool:

@@ -36,6 +36,8 @@ class InboundCallWorkflow(CallFollower):
         self._show(end)
         if end.recording_expected:
             self._keep_recording(self._event.call_id, waits, end.duration_s)
+        if end.analyse:
+            self._analyse(start.call_id)
         kept = await self._kept()
         return InboundResult(
             call_id=start.call_id,

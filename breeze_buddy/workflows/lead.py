@@ -159,6 +159,8 @@ class LeadWorkflow(CallFollower):
         if end.recording_expected:
             self._recorded_calls.append(len(self._calls) - 1)
             self._keep_recording(grant.call_id, waits, end.call.duration_s)
+        if end.analyse:
+            self._analyse(grant.call_id)
         self._show(end.reason)
 
     async def _wait_for_turn(self) -> None:

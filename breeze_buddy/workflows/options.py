@@ -41,6 +41,15 @@ RECORDING: dict[str, Any] = {
     ),
 }
 
+# A language model that reads a transcript; the template may give it ten minutes.
+ANALYSIS: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(minutes=11),
+    "schedule_to_close_timeout": timedelta(hours=2),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=2), backoff_coefficient=3, maximum_interval=timedelta(minutes=10)
+    ),
+}
+
 # Somebody else's server: about a day of tries.
 WEBHOOK: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=30),

@@ -46,6 +46,8 @@ class OpenAiChat:
         reply = self.replies.pop(0)
         if reply.status != 200:
             return _error(reply.status, "no")
+        if not body.get("stream"):
+            return web.json_response(_whole(reply))
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         try:
             await response.prepare(request)
@@ -89,6 +91,20 @@ def _deltas(reply: Reply) -> list[dict[str, Any]]:
     return deltas
 
 
+def _whole(reply: Reply) -> dict[str, Any]:
+    calls = [
+        {
+            "id": f"c{index}",
+            "type": "function",
+            "function": {"name": name, "arguments": arguments if isinstance(arguments, str) else json.dumps(arguments)},
+        }
+        for index, (name, arguments) in enumerate(reply.calls)
+    ]
+    message = {"role": "assistant", "content": "".join(reply.words) or None, "tool_calls": calls or None}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    return {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+
+
 def _event(more: dict[str, Any]) -> bytes:
     chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", **more}
     return b"data: " + json.dumps(chunk).encode() + b"\n\n"
@@ -100,8 +116,10 @@ def _error(status: int, message: str) -> web.Response:
 
 def _check(body: dict[str, Any]) -> None:
     """What the documentation asks of a request."""
-    assert body["stream"] is True
-    assert body["stream_options"] == {"include_usage": True}
+    if body.get("stream"):
+        assert body["stream_options"] == {"include_usage": True}
+    else:
+        assert body["tool_choice"]["function"]["name"] in {tool["function"]["name"] for tool in body["tools"]}
     called: set[str] = set()
     for message in body["messages"]:
         assert message["role"] in {"system", "user", "assistant", "tool"}

@@ -20,6 +20,7 @@ SPREAD = (
     "tests/end_to_end/test_recording.py",
     "tests/end_to_end/test_transfer.py",
     "tests/end_to_end/test_transfer_parting.py",
+    "tests/end_to_end/test_turns.py",
     "tests/media/test_speech.py",
 )
 

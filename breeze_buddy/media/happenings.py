@@ -1,5 +1,7 @@
 """What can happen in a conversation, from outside or by its own clock, as the turn loop takes it."""
 
+import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from breeze_buddy.domain.transfer import TransferEnding
@@ -46,3 +48,16 @@ class Due:
 Happening = (
     EarNews | KeyPressed | CallerGone | HandedBack | MachineFound | BeepHeard | Replied | Played | SpeakingFailed
 )
+
+
+async def next_of(inbox: "asyncio.Queue[Happening]", deadlines: Iterable[tuple[str, float | None]]) -> Happening | Due:
+    """The next thing that happens, or the first of the deadlines (by the loop's clock) that is reached before."""
+    due = [(at_s, what) for what, at_s in deadlines if at_s is not None]
+    if not inbox.empty() or not due:
+        return await inbox.get()
+    at_s, what = min(due)
+    try:
+        async with asyncio.timeout_at(at_s):
+            return await inbox.get()
+    except TimeoutError:
+        return Due(what)

@@ -33,7 +33,16 @@ from breeze_buddy.media.engines import (
     Silence,
     TakeMessage,
 )
-from breeze_buddy.media.happenings import BeepHeard, CallerGone, Due, HandedBack, Happening, KeyPressed, MachineFound
+from breeze_buddy.media.happenings import (
+    BeepHeard,
+    CallerGone,
+    Due,
+    HandedBack,
+    Happening,
+    KeyPressed,
+    MachineFound,
+    next_of,
+)
 from breeze_buddy.media.holding import Hold
 from breeze_buddy.media.interruptions import Interruptions
 from breeze_buddy.media.keypad import Keypad
@@ -137,7 +146,7 @@ class TurnLoop:
             self._machines.begin(self.post)
         try:
             while True:
-                finish = self._handle(await self._next())
+                finish = self._handle(await next_of(self._inbox, self._deadlines()))
                 self._note_times()
                 if self._left_behind is not None:
                     finish = await last_word(self._conversation, self._left_behind)
@@ -407,18 +416,6 @@ class TurnLoop:
                     self._mouth.reply(farewell(self._turns.time_is_up, Ending.TOO_LONG))
                     self._transcript.agent(self._playback, interrupted=True)
         return None
-
-    async def _next(self) -> Happening | Due:
-        """The next thing that happens, or the first deadline that is reached."""
-        deadlines = [(at_s, what) for what, at_s in self._deadlines() if at_s is not None]
-        if not self._inbox.empty() or not deadlines:
-            return await self._inbox.get()
-        at_s, what = min(deadlines)
-        try:
-            async with asyncio.timeout_at(at_s):
-                return await self._inbox.get()
-        except TimeoutError:
-            return Due(what)
 
     def _deadlines(self) -> tuple[tuple[str, float | None], ...]:
         speaking = self._mouth.speaking

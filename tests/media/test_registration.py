@@ -181,11 +181,15 @@ async def test_metrics_tell_prometheus_how_busy_it_is() -> None:
             answer = await client.get(f"http://127.0.0.1:{server.port}/metrics")
         assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
         samples = dict(line.split() for line in answer.text.splitlines() if not line.startswith("#"))
-        assert samples | {
-            "breeze_media_streams": "1",
-            "breeze_media_streams_capacity": "4",
-            "breeze_media_load_ratio": "0.25",
-            "breeze_media_draining": "0",
-        } == samples
+        assert (
+            samples
+            | {
+                "breeze_media_streams": "1",
+                "breeze_media_streams_capacity": "4",
+                "breeze_media_load_ratio": "0.25",
+                "breeze_media_draining": "0",
+            }
+            == samples
+        )
         server.refuse()
         assert "breeze_media_draining 1" in (await client.get(f"http://127.0.0.1:{server.port}/metrics")).text

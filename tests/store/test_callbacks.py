@@ -9,10 +9,10 @@ import pytest
 from breeze_buddy.domain.call import AnsweredBy, CallFacts, CallStatus
 from breeze_buddy.domain.messages import CALL_ENDED, MACHINE_ANSWERED, RECORDING_READY, CallEvent
 from breeze_buddy.domain.recording import RecordingFacts, RecordingStatus
-from breeze_buddy.store import callbacks, schema
+from breeze_buddy.store import attempts, callbacks, schema
 from breeze_buddy.store.callbacks import Delivery, Received
 from breeze_buddy.store.errors import NotFound
-from tests.store.stage import NOON, Stage
+from tests.store.stage import NOON, Stage, a_template
 
 SID = "CA0"
 
@@ -35,9 +35,9 @@ NEWS: dict[str, CallFacts | RecordingFacts] = {
 }
 
 
-async def dialled(stage: Stage) -> str:
+async def dialled(stage: Stage, **template: Any) -> str:
     await stage.number()
-    await stage.lead(await stage.campaign())
+    await stage.lead(await stage.campaign(template=a_template(**template)))
     grant = await stage.grant_one()
     await stage.accept(grant.call_id)
     return grant.call_id
@@ -116,6 +116,16 @@ async def test_a_machine_that_answers_wakes_the_lead(stage: Stage, who: Answered
     delivery = await stage.hear(call_id, CallFacts(sid=SID, answered_by=who))
     machine = who in (AnsweredBy.MACHINE, AnsweredBy.FAX)
     assert (delivery.signal if delivery else None) == (MACHINE_ANSWERED if machine else None)
+
+
+@pytest.mark.parametrize("policy", ["go_on", {"leave_message": "Hello."}])
+async def test_a_machine_is_not_hung_up_on_when_the_template_has_other_plans(stage: Stage, policy: Any) -> None:
+    call_id = await dialled(stage, voicemail=policy)
+    async with stage.database.read() as tx:
+        assert not await attempts.is_machine(tx, call_id)
+    assert await stage.hear(call_id, CallFacts(sid=SID, answered_by=AnsweredBy.MACHINE)) is None
+    async with stage.database.read() as tx:
+        assert await attempts.is_machine(tx, call_id)
 
 
 async def test_a_machine_found_after_the_decision_wakes_nobody(stage: Stage) -> None:

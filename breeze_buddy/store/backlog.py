@@ -110,21 +110,16 @@ _WITH_DUE = select(campaigns.c.id).where(
     campaigns.c.id.in_(_OF_CAMPAIGNS),
     exists().where(leads.c.campaign_id == campaigns.c.id, WAITING, leads.c.due_at <= bindparam("now")),
 )
-_MADE_READY = (
-    update(leads)
-    .where(
-        leads.c.id.in_(
-            select(leads.c.id)
-            .where(leads.c.campaign_id == bindparam("of_campaign"), WAITING, leads.c.due_at <= bindparam("now"))
-            .order_by(leads.c.due_at)
-            .limit(bindparam("count", type_=Integer))
-            # Somebody cancels or ends them in this moment: who waited for that might wait for us, too.
-            .with_for_update(skip_locked=True)
-            .scalar_subquery()
-        )
-    )
-    .values(ready=True)
+# Asked for before the UPDATE: PostgreSQL may look for a page within it once for each row of the table.
+_DUE_OF_CAMPAIGN = (
+    select(leads.c.id)
+    .where(leads.c.campaign_id == bindparam("of_campaign"), WAITING, leads.c.due_at <= bindparam("now"))
+    .order_by(leads.c.due_at)
+    .limit(bindparam("count", type_=Integer))
+    # Somebody cancels or ends them in this moment: who waited for that might wait for us, too.
+    .with_for_update(skip_locked=True)
 )
+_MADE_READY = update(leads).where(leads.c.id.in_(bindparam("of_leads", expanding=True))).values(ready=True)
 _CALLS = insert(calls)
 _PROCESSING = (
     update(leads)
@@ -338,9 +333,11 @@ async def _make_ready(tx: Transaction, campaign_ids: Sequence[str], now: datetim
     if not campaign_ids:
         return
     due = (await tx.scalars(_WITH_DUE, {"of_campaigns": list(campaign_ids), "now": now})).all()
-    if due:
-        count = max(_MADE_READY_AT_ONCE // len(due), _LEADS_A_LOOK)
-        await tx.execute(_MADE_READY, [{"of_campaign": one, "now": now, "count": count} for one in due])
+    count = max(_MADE_READY_AT_ONCE // max(len(due), 1), _LEADS_A_LOOK)
+    for campaign_id in due:
+        found = (await tx.scalars(_DUE_OF_CAMPAIGN, {"of_campaign": campaign_id, "now": now, "count": count})).all()
+        if found:
+            await tx.execute(_MADE_READY, {"of_leads": found})
 
 
 async def _best_leads(tx: Transaction, candidate: Candidate, now: datetime, limit: int) -> list[Row[Any]]:

@@ -49,7 +49,8 @@ async def add_all(tx: Transaction, given: Sequence[DoNotCallInput], *, source: L
             dialect.insert(do_not_call).on_conflict_do_nothing(index_elements=["phone"]),
             [
                 {"phone": e.phone, "source": source, "reason": e.reason, "call_id": None, "created_at": now}
-                for e in new.values()
+                # In one order, so that two who bring the same phones wait for each other and not both.
+                for e in sorted(new.values(), key=lambda entry: entry.phone)
             ],
         )
     return len(new)

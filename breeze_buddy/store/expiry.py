@@ -25,16 +25,13 @@ async def campaigns_with_expired(tx: Transaction, *, now: datetime) -> list[str]
 async def finish_expired(tx: Transaction, campaign_id: str, *, now: datetime, limit: int = 500) -> int:
     """Finish leads of a campaign that never had a line and whose time is over; how many, at most `limit`."""
     untouched = (leads.c.status == LeadStatus.BACKLOG) & (leads.c.grants == 0) & (leads.c.campaign_id == campaign_id)
+    # Asked for first: PostgreSQL may look for a page within an UPDATE once for each row of the table. What somebody
+    # else has in hand is left to them.
     page = select(leads.c.id).where(EXPIRING, leads.c.expires_at <= now, untouched).limit(limit)
-    done = (
-        await tx.scalars(
-            update(leads)
-            .where(leads.c.id.in_(page.scalar_subquery()), untouched)
-            .values(status=LeadStatus.FINISHED, outcome=Outcome.EXPIRED, finished_at=now)
-            .returning(leads.c.id)
-        )
-    ).all()
+    done = (await tx.scalars(page.with_for_update(skip_locked=True))).all()
     if done:
+        values = {"status": LeadStatus.FINISHED, "outcome": Outcome.EXPIRED, "finished_at": now}
+        await tx.execute(update(leads).where(leads.c.id.in_(done)).values(**values))
         change = {"status": LeadStatus.FINISHED, "reason": OVER, "at": now}
         await tx.execute(insert(lead_history), [{"lead_id": lead_id, **change} for lead_id in done])
         await lead_rows.close(tx, campaign_id, len(done))

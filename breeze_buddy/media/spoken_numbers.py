@@ -10,6 +10,7 @@ _UNITS = {
 _TENS = {
     "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90,
 }  # fmt: skip
+_SOUNDS_LIKE = {"to": "2", "too": "2", "for": "4", "fore": "4", "ate": "8", "won": "1", "o": "0"}
 _TIMES = {"double": 2, "triple": 3, "treble": 3}
 
 
@@ -37,9 +38,22 @@ def number_words_as_digits(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def spoken_digits(text: str) -> str:
-    """All digits in what was said, in order: "my pin is one two, 34" → "1234". Empty when there are none."""
-    words = tuple(re.findall(r"[a-z']+|[0-9]+", text.lower()))
-    return "".join(word for word in number_words_as_digits(words) if word.isdigit())
+    """All digits in what was said, in order: "my pin is one two, 34" → "1234". Empty when there are none.
+
+    Recognisers write digits as words that sound the same: "7 to 9 5" is 7295.
+    """
+    words = number_words_as_digits(tuple(re.findall(r"[a-z']+|[0-9]+", text.lower())))
+    return "".join(_among_digits(words, at) for at in range(len(words)))
+
+
+def _among_digits(words: tuple[str, ...], at: int) -> str:
+    """The digits of a word; also of one that sounds like a digit, between two, or where nothing else was said."""
+    word = words[at]
+    if word.isdigit() or word not in _SOUNDS_LIKE:
+        return word if word.isdigit() else ""
+    between = 0 < at < len(words) - 1 and words[at - 1].isdigit() and words[at + 1].isdigit()
+    alone = all(one.isdigit() or one in _SOUNDS_LIKE for one in words) and any(one.isdigit() for one in words)
+    return _SOUNDS_LIKE[word] if between or alone else ""
 
 
 def only_digits(text: str) -> str | None:

@@ -70,6 +70,11 @@ def test_beside_a_capture_a_phrase_must_be_the_whole_answer(said: str, meant: st
         ("twenty-one forty", "2140"),
         ("one two, and 34", "1234"),
         ("none", ""),
+        ("7 to 9 5", "7295"),
+        ("it is 5 for 5", "545"),
+        ("to 9 5", "295"),
+        ("for my house 12", "12"),
+        ("I want to", ""),
     ],
 )
 def test_digits_are_understood_however_they_are_said(said: str, digits: str) -> None:

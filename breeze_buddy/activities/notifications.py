@@ -16,7 +16,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from breeze_buddy.activities.public_addresses import PrivateAddress, PublicResolver, check_public
-from breeze_buddy.store import campaigns, leads, overview, templates
+from breeze_buddy.store import campaigns, leads, overview
 from breeze_buddy.store.database import Database
 
 _ALLOWED_BY = "WEBHOOK_ALLOW_PRIVATE"
@@ -94,8 +94,7 @@ class NotificationActivities:
         async with self._database.read() as tx:
             lead = await leads.get(tx, lead_id)
             calls = await overview.calls_of(tx, lead_id)
-            campaign = await campaigns.get(tx, lead.campaign_id)
-            template = (await templates.get(tx, campaign.template_id)).template
+            campaign, template = await campaigns.with_template(tx, lead.campaign_id)
         url = str(template.webhook_url) if template.webhook_url else None
         return url, {
             "event": "lead.finished",

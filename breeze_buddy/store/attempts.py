@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, bindparam, exists, select, update
 
 from breeze_buddy.domain.call import AnsweredBy, CallFacts, CallStatus, Direction, FailureClass, Progress
 from breeze_buddy.domain.campaign import Campaign, CampaignStatus
@@ -31,13 +31,12 @@ from breeze_buddy.store import conversations as conversation_rows
 from breeze_buddy.store import leads as lead_rows
 from breeze_buddy.store import pods as pod_rows
 from breeze_buddy.store import recordings as recording_rows
-from breeze_buddy.store import templates as template_rows
 from breeze_buddy.store import transfers as transfer_rows
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.facts import add_facts, attempt_of, attempts_of, change_call, facts_of, locked_call, report_of
 from breeze_buddy.store.line_pool import uncount
 from breeze_buddy.store.numbers import free_line
-from breeze_buddy.store.schema import calls, leads
+from breeze_buddy.store.schema import calls, conversations, leads, pod_leases, stream_claims, transfers
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +106,7 @@ async def accept_grant(tx: Transaction, call_id: str, *, limits: AccountLimits, 
     """Take up a grant and note the intent to dial, or say why not. Raises NotFound."""
     call = await locked_call(tx, call_id)
     lead = await lead_rows.row_of(tx, call.lead_id, lock=True)
-    campaign = await campaign_rows.without_numbers(tx, call.campaign_id)
-    template = (await template_rows.get(tx, campaign.template_id)).template
+    campaign, template = await campaign_rows.with_template(tx, call.campaign_id)
     match call.progress:
         case Progress.DIALLED | Progress.ENDED if call.settled_at is None:
             return AlreadyDialled(_order(call, template, call.intended_at))
@@ -134,7 +132,7 @@ async def accept_grant(tx: Transaction, call_id: str, *, limits: AccountLimits, 
         reason, due_at = obstacle
         await _return_unused(tx, call, lead, now=now, due_at=due_at, reason=reason)
         return Unusable(await standing_of(tx, lead.id), reason)
-    turn = await pacing.take_turn(tx, campaign.id, limits, now=now)
+    turn = await pacing.take_turn(tx, campaign.id, limits, now=now, paced=campaign.calls_per_second is not None)
     if not turn.taken:
         return Later(turn.at)
     await change_call(tx, call_id, progress=Progress.INTENDED, intended_at=now)
@@ -145,7 +143,7 @@ async def _refused_for_good(tx: Transaction, lead: Row[Any], now: datetime) -> t
     """Why a granted lead may never be called again, and what that makes of it."""
     if lead.expires_at is not None and lead.expires_at <= now:
         return "its time was over before it was called", Outcome.EXPIRED
-    if await do_not_call.listed_among(tx, [lead.phone]):
+    if await do_not_call.is_listed(tx, lead.phone):
         return LISTED, Outcome.DO_NOT_CALL
     return None
 
@@ -231,17 +229,14 @@ async def _settle_undialled(tx: Transaction, call: Row[Any], *, now: datetime, r
 async def order_of(tx: Transaction, call_id: str) -> DialOrder:
     """What was meant to be dialled for an attempt. Raises NotFound."""
     call = await locked_call(tx, call_id)
-    campaign = await campaign_rows.without_numbers(tx, call.campaign_id)
-    template = (await template_rows.get(tx, campaign.template_id)).template
+    _, template = await campaign_rows.with_template(tx, call.campaign_id)
     return _order(call, template, call.intended_at or call.granted_at)
 
 
 async def record_dialled(tx: Transaction, call_id: str, sid: str, *, now: datetime) -> None:
     """Twilio has made the call. Callbacks may have been here first."""
     call = await locked_call(tx, call_id)
-    await add_facts(tx, call, CallFacts(sid=sid))
-    if call.dialled_at is None:
-        await change_call(tx, call_id, dialled_at=now)
+    await add_facts(tx, call, CallFacts(sid=sid), dialled_at=call.dialled_at or now)
 
 
 async def record_refused(
@@ -288,6 +283,15 @@ async def mark_cancelled_by_us(tx: Transaction, call_id: str) -> None:
     await tx.execute(update(calls).where(calls.c.id == call_id).values(cancelled_by_us=True))
 
 
+# What may hang on a call that is over.
+_LEFT = select(
+    exists().where(pod_leases.c.call_id == bindparam("of_call"), pod_leases.c.released_at.is_(None)).label("in_pod"),
+    exists().where(transfers.c.call_id == bindparam("of_call"), transfers.c.ended_at.is_(None)).label("handed_over"),
+    exists().where(conversations.c.call_id == bindparam("of_call")).label("conversed"),
+    exists().where(stream_claims.c.call_id == bindparam("of_call")).label("streamed"),
+)
+
+
 async def finish_attempt(
     tx: Transaction, call_id: str, *, now: datetime, wait_for_conversation: bool
 ) -> tuple[AttemptEnd, str]:
@@ -298,28 +302,32 @@ async def finish_attempt(
     """
     call = await locked_call(tx, call_id)
     lead = await lead_rows.row_of(tx, call.lead_id, lock=True)
-    campaign = await campaign_rows.without_numbers(tx, call.campaign_id)
-    template = (await template_rows.get(tx, campaign.template_id)).template
+    campaign, template = await campaign_rows.with_template(tx, call.campaign_id)
     if call.settled_at is not None:
-        return await _end(tx, call, lead, template), campaign.id
+        return await _end(tx, call, _standing(lead), template), campaign.id
     await free_line(tx, call_id)
-    await pod_rows.release(tx, call_id, now=now)
-    await transfer_rows.close_left(tx, call_id, now=now)
-    if wait_for_conversation and await conversation_rows.is_open(tx, call_id):
-        await tx.execute(update(calls).where(calls.c.id == call_id).values(progress=Progress.ENDED))
-        end = await _end(tx, call, lead, template)
+    # Most calls that nobody answers have none of these; those that have some are asked about each.
+    left = (await tx.execute(_LEFT, {"of_call": call_id})).one()
+    if left.in_pod:
+        await pod_rows.release(tx, call_id, now=now)
+    if left.handed_over or left.conversed:
+        await transfer_rows.close_left(tx, call_id, now=now)
+    if wait_for_conversation and left.streamed and await conversation_rows.is_open(tx, call_id):
+        await change_call(tx, call_id, progress=Progress.ENDED)
+        end = await _end(tx, call, _standing(lead), template)
         return end.model_copy(update={"awaiting_conversation": True}), campaign.id
     ended = Progress.NOT_CREATED if call.refusal else Progress.ENDED
     if call.refusal:
         await uncount(tx, call)
     await change_call(tx, call_id, progress=ended, settled_at=now)
-    await _decide(tx, call, lead, campaign, template, now)
-    return await _end(tx, call, await lead_rows.row_of(tx, lead.id), template), campaign.id
+    standing = await _decide(tx, call, lead, campaign, template, now)
+    return await _end(tx, call, standing, template, conversed=left.conversed), campaign.id
 
 
 async def _decide(
     tx: Transaction, call: Row[Any], lead: Row[Any], campaign: Campaign, template: Template, now: datetime
-) -> None:
+) -> Standing:
+    """Move the lead on; returns where it stands."""
     attempts = await attempts_of(tx, lead.id)
     step = next_step(
         template.retry,
@@ -338,9 +346,10 @@ async def _decide(
         await circuit.look(tx, campaign, attempts[-1], why=why, now=now)
     if isinstance(step, Finish):
         await lead_rows.move(tx, lead, LeadStatus.FINISHED, now=now, reason=why, outcome=step.outcome, attempts=counted)
-        return
+        return Standing(status=LeadStatus.FINISHED, outcome=step.outcome, attempts=counted, due_at=lead.due_at)
     to = LeadStatus.RETRY if isinstance(step, RetryAt) else LeadStatus.BACKLOG
     await lead_rows.move(tx, lead, to, now=now, reason=why, due_at=step.at, attempts=counted, call_id=None)
+    return Standing(status=to, attempts=counted, due_at=step.at)
 
 
 def _why(call: Row[Any]) -> str:
@@ -353,9 +362,11 @@ def _why(call: Row[Any]) -> str:
     return f"call {status}{sip}{machine}"
 
 
-async def _end(tx: Transaction, call: Row[Any], lead: Row[Any], template: Template) -> AttemptEnd:
+async def _end(
+    tx: Transaction, call: Row[Any], standing: Standing, template: Template, *, conversed: bool = True
+) -> AttemptEnd:
     facts = facts_of(call)
-    report = await report_of(tx, call.id)
+    report = await report_of(tx, call.id) if conversed else None
     known = {recording.status for recording in await recording_rows.of_call(tx, call.id)}
     return AttemptEnd(
         call=CallSummary(
@@ -365,10 +376,10 @@ async def _end(tx: Transaction, call: Row[Any], lead: Row[Any], template: Templa
             duration_s=facts.duration_s,
             recording=RecordingStatus.COMPLETED in known,
         ),
-        status=LeadStatus(lead.status),
-        outcome=Outcome(lead.outcome) if lead.outcome else None,
-        attempts=lead.attempts,
-        due_at=lead.due_at,
+        status=standing.status,
+        outcome=standing.outcome,
+        attempts=standing.attempts,
+        due_at=standing.due_at,
         reason=_why(call),
         result=report.result if report else None,
         recording_expected=template.record and facts.status is CallStatus.COMPLETED,
@@ -394,15 +405,19 @@ async def withdraw(tx: Transaction, lead_id: str, *, now: datetime, reason: str)
 async def standing_of(tx: Transaction, lead_id: str) -> Standing:
     """Where a lead stands. Raises NotFound."""
     lead = await lead_rows.row_of(tx, lead_id)
+    return _standing(lead, notify=await _has_webhook(tx, lead))
+
+
+def _standing(lead: Row[Any], *, notify: bool = False) -> Standing:
     return Standing(
         status=LeadStatus(lead.status),
         outcome=Outcome(lead.outcome) if lead.outcome else None,
         attempts=lead.attempts,
         due_at=lead.due_at,
-        notify=await _has_webhook(tx, lead),
+        notify=notify,
     )
 
 
 async def _has_webhook(tx: Transaction, lead: Row[Any]) -> bool:
-    campaign = await campaign_rows.without_numbers(tx, lead.campaign_id)
-    return (await template_rows.get(tx, campaign.template_id)).template.webhook_url is not None
+    _, template = await campaign_rows.with_template(tx, lead.campaign_id)
+    return template.webhook_url is not None

@@ -8,7 +8,7 @@ granted when a call has been placed.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -63,6 +63,7 @@ _UNACCEPTED = text("calls.progress = 'granted'")
 
 _LONGEST_CALL = timedelta(hours=5)
 _LEADS_A_LOOK = 20
+_MORE_THAN_LINES = 4  # some of them are somebody else's in this moment, or have one phone
 _MADE_READY_AT_ONCE = 1000
 
 
@@ -88,28 +89,35 @@ _DUE_AND_WAITING = select(leads).where(
     leads.c.campaign_id == campaigns.c.id, WAITING, leads.c.due_at <= bindparam("now")
 )
 _SOMEBODY = _there_is(_ZONE_WITH_READY) | _there_is(_DUE_AND_WAITING.order_by(leads.c.due_at))
-_CANDIDATES = (
-    select(
-        campaigns,
-        templates.c.name.label("template_name"),
-        templates.c.definition["calling_window"].label("window"),
-    )
-    .join(templates)
-    .where(campaigns.c.status == CampaignStatus.RUNNING, campaigns.c.open_leads > 0, _SOMEBODY)
-)
-_OF_CAMPAIGNS: BindParameter[str] = bindparam("of_campaigns", expanding=True)
-_THEIR_NUMBERS = select(campaign_numbers).where(campaign_numbers.c.campaign_id.in_(_OF_CAMPAIGNS))
-_THEIR_ZONES = select(campaign_zones).where(campaign_zones.c.campaign_id.in_(_OF_CAMPAIGNS))
 _LIVE_CALLS = (
     select(lines.c.campaign_id, func.count().label("n"))
     .where(lines.c.call_id.is_not(None))
     .group_by(lines.c.campaign_id)
+    .subquery()
+)
+_CANDIDATES = (
+    select(
+        campaigns,
+        func.coalesce(_LIVE_CALLS.c.n, 0).label("live"),
+        _there_is(_DUE_AND_WAITING.order_by(leads.c.due_at)).label("somebody_due"),
+        templates.c.name.label("template_name"),
+        templates.c.definition["calling_window"].label("window"),
+    )
+    .join(templates)
+    .outerjoin(_LIVE_CALLS, _LIVE_CALLS.c.campaign_id == campaigns.c.id)
+    .where(campaigns.c.status == CampaignStatus.RUNNING, campaigns.c.open_leads > 0, _SOMEBODY)
+)
+_OF_CAMPAIGNS: BindParameter[str] = bindparam("of_campaigns", expanding=True)
+_NUMBER, _ZONES = 0, 1
+_THEIRS = union_all(
+    select(
+        literal_column(str(_NUMBER)).label("kind"), campaign_numbers.c.campaign_id, campaign_numbers.c.number_id
+    ).where(campaign_numbers.c.campaign_id.in_(_OF_CAMPAIGNS)),
+    select(literal_column(str(_ZONES)), campaign_zones.c.campaign_id, campaign_zones.c.zones).where(
+        campaign_zones.c.campaign_id.in_(_OF_CAMPAIGNS)
+    ),
 )
 _IN_FLIGHT = select(calls.c.campaign_id, calls.c.dial_at).where(_UNACCEPTED).order_by(calls.c.granted_at)
-_WITH_DUE = select(campaigns.c.id).where(
-    campaigns.c.id.in_(_OF_CAMPAIGNS),
-    exists().where(leads.c.campaign_id == campaigns.c.id, WAITING, leads.c.due_at <= bindparam("now")),
-)
 # Asked for before the UPDATE: PostgreSQL may look for a page within it once for each row of the table.
 _DUE_OF_CAMPAIGN = (
     select(leads.c.id)
@@ -180,14 +188,14 @@ class _Decision:
         account = await pacing.account_clock(tx, lock=True)
         in_flight = [(row.campaign_id, row.dial_at) for row in await tx.execute(_IN_FLIGHT)]
         candidates = await _candidates(tx, Counter(campaign_id for campaign_id, _ in in_flight), now)
-        await _make_ready(tx, [candidate.id for candidate in candidates], now)
+        await _make_ready(tx, [candidate.id for candidate in candidates if candidate.row.somebody_due], now)
         able = [c for c in candidates if c.may_call and pool.usable(c.number_ids)]
         sharing = Sharing(able, pool.channels, account.virtual_time)
         return cls(tx, pool, sharing, account, in_flight, limits, now)
 
     async def next_grant(self) -> Granted | None:
         """The next line to the next lead; None when there is no more to grant."""
-        while (candidate := self._sharing.next()) is not None:
+        while not self._pool.empty and (candidate := self._sharing.next()) is not None:
             if not candidate.may_call:
                 self._sharing.withdraw(candidate)
                 continue
@@ -263,8 +271,9 @@ class _Decision:
             if candidate.exhausted:
                 return None
             await self._write()  # so that nobody is found who was granted a line
-            found = await _best_leads(self._tx, candidate, self._now, _LEADS_A_LOOK)
-            candidate.exhausted = len(found) < _LEADS_A_LOOK
+            look = min(self._pool.free + _MORE_THAN_LINES, _LEADS_A_LOOK)
+            found = await _best_leads(self._tx, candidate, self._now, look)
+            candidate.exhausted = len(found) < look
             candidate.leads.extend(found)
             if found and all(lead.phone in self._phones for lead in found):
                 candidate.exhausted = True
@@ -313,28 +322,19 @@ async def _candidates(tx: Transaction, in_flight: Counter[str], now: datetime) -
     rows = (await tx.execute(_CANDIDATES, {"now": now})).all()
     if not rows:
         return []
-    live = await _live_calls(tx)
-    found = {row.id: Candidate(row, live.get(row.id, 0), in_flight[row.id], row.finish_tag) for row in rows}
-    ids = {"of_campaigns": list(found)}
-    for pair in await tx.execute(_THEIR_NUMBERS, ids):
-        found[pair.campaign_id].number_ids.add(pair.number_id)
-    for pair in await tx.execute(_THEIR_ZONES, ids):
-        found[pair.campaign_id].zones.append(pair.zones)
+    found = {row.id: Candidate(row, row.live, in_flight[row.id], row.finish_tag) for row in rows}
+    for kind, campaign_id, one in await tx.execute(_THEIRS, {"of_campaigns": list(found)}):
+        if kind == _NUMBER:
+            found[campaign_id].number_ids.add(one)
+        else:
+            found[campaign_id].zones.append(one)
     return list(found.values())
-
-
-async def _live_calls(tx: Transaction) -> dict[str, int]:
-    rows: Iterable[Row[Any]] = await tx.execute(_LIVE_CALLS)
-    return {row.campaign_id: row.n for row in rows}
 
 
 async def _make_ready(tx: Transaction, campaign_ids: Sequence[str], now: datetime) -> None:
     """Leads that waited for a time which has come join those that are ready: of each campaign about as many."""
-    if not campaign_ids:
-        return
-    due = (await tx.scalars(_WITH_DUE, {"of_campaigns": list(campaign_ids), "now": now})).all()
-    count = max(_MADE_READY_AT_ONCE // max(len(due), 1), _LEADS_A_LOOK)
-    for campaign_id in due:
+    count = max(_MADE_READY_AT_ONCE // max(len(campaign_ids), 1), _LEADS_A_LOOK)
+    for campaign_id in campaign_ids:
         found = (await tx.scalars(_DUE_OF_CAMPAIGN, {"of_campaign": campaign_id, "now": now, "count": count})).all()
         if found:
             await tx.execute(_MADE_READY, {"of_leads": found})
@@ -365,6 +365,9 @@ def _best(zones: int) -> Select[Any]:
     )
 
 
+_TO_GRANT = (leads.c.id, leads.c.phone, leads.c.status, leads.c.attempts, leads.c.priority, leads.c.due_at)
+
+
 def _ready_leads(zones: BindParameter[str]) -> Select[Any]:
     called = exists().where(
         calls.c.to_phone == leads.c.phone,
@@ -377,7 +380,7 @@ def _ready_leads(zones: BindParameter[str]) -> Select[Any]:
         calls.c.progress.in_(LIVE),
     )
     return (
-        select(leads)
+        select(*_TO_GRANT)
         .where(
             leads.c.campaign_id == bindparam("of_campaign"),
             leads.c.zones == zones,

@@ -23,6 +23,8 @@ from breeze_buddy.domain.circuit_breaker import CircuitBreaker
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.messages import campaign_workflow_id
 from breeze_buddy.domain.recurrence import Recurrence
+from breeze_buddy.domain.template import Template
+from breeze_buddy.store import templates as template_rows
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.errors import Conflict, NotFound
 from breeze_buddy.store.schema import campaign_numbers, campaigns, leads, lines, numbers, templates
@@ -31,7 +33,12 @@ _CLOSED = CircuitBreaker()
 
 
 def _rows() -> Select[Any]:
-    return select(campaigns, templates.c.name.label("template_name")).join(templates)
+    return select(
+        campaigns,
+        templates.c.name.label("template_name"),
+        templates.c.version.label("template_version"),
+        templates.c.updated_at.label("template_updated_at"),
+    ).join(templates)
 
 
 # Made once: what every lead asks several times is not put together anew each time.
@@ -149,6 +156,16 @@ async def without_numbers(tx: Transaction, campaign_id: str) -> Campaign:
     if row is None:
         raise NotFound("campaign", campaign_id)
     return Campaign.model_validate(row._asdict())
+
+
+async def with_template(tx: Transaction, campaign_id: str) -> tuple[Campaign, Template]:
+    """A campaign without its numbers, and its template, mostly in one query. Raises NotFound."""
+    row = (await tx.execute(_OF_ID, {"campaign_id": campaign_id})).first()
+    if row is None:
+        raise NotFound("campaign", campaign_id)
+    known = template_rows.known(row.template_id, row.template_version, row.template_updated_at)
+    stored = known or await template_rows.get(tx, row.template_id)
+    return Campaign.model_validate(row._asdict()), stored.template
 
 
 async def by_request(tx: Transaction, request_id: str) -> Campaign | None:

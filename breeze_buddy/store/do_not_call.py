@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CursorResult, delete, select
+from sqlalchemy import CursorResult, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from breeze_buddy.domain.do_not_call import LISTED, DoNotCallEntry, DoNotCallInput, ListingSource
@@ -69,6 +69,15 @@ async def get(tx: Transaction, phone: str) -> DoNotCallEntry:
     if row is None:
         raise NotFound("phone on the do-not-call list", phone)
     return DoNotCallEntry.model_validate(row._asdict())
+
+
+# Made once: it is asked before every call.
+_LISTED = select(do_not_call.c.phone).where(do_not_call.c.phone == bindparam("of_phone"))
+
+
+async def is_listed(tx: Transaction, phone: str) -> bool:
+    """Whether this E.164 phone is on the list."""
+    return await tx.scalar(_LISTED, {"of_phone": phone}) is not None
 
 
 async def listed_among(tx: Transaction, phones: Sequence[str]) -> set[str]:

@@ -68,11 +68,11 @@ def facts_of(row: Row[Any]) -> CallFacts:
     )
 
 
-async def add_facts(tx: Transaction, call: Row[Any], news: CallFacts) -> CallFacts:
-    """Merge `news` into a locked call and return all that is now known of it."""
+async def add_facts(tx: Transaction, call: Row[Any], news: CallFacts, **columns: Any) -> CallFacts:
+    """Merge `news` into a locked call and return all that is now known of it. `columns` are set along with them."""
     before = facts_of(call)
     after = before.merge(news)
-    changes = after.changes(before)
+    changes = {**columns, **after.changes(before)}
     if after.sid is not None and call.progress == Progress.INTENDED:
         # A callback (or the stream) was quicker than Twilio's answer to our request, or all there is of it.
         changes["progress"] = Progress.DIALLED

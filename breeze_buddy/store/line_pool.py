@@ -19,8 +19,10 @@ from breeze_buddy.store.schema import lines, number_days, numbers
 
 # Made once: what every decision asks is not put together anew each time.
 _FREE = select(lines.c.number_id, func.count().label("n")).where(lines.c.call_id.is_(None)).group_by(lines.c.number_id)
+_FREE_LINES = _FREE.subquery()
 _ENABLED = (
-    select(numbers, number_days.c.calls.label("used"))
+    select(numbers, number_days.c.calls.label("used"), _FREE_LINES.c.n.label("free"))
+    .outerjoin(_FREE_LINES, _FREE_LINES.c.number_id == numbers.c.id)
     .outerjoin(number_days, (number_days.c.number_id == numbers.c.id) & (number_days.c.day == bindparam("on_day")))
     .where(numbers.c.enabled.is_(True))
 )
@@ -77,6 +79,11 @@ class LinePool:
     def empty(self) -> bool:
         return not any(number.usable for number in self._numbers.values())
 
+    @property
+    def free(self) -> int:
+        """Calls that can go out, if there were leads for every number."""
+        return sum(number.free for number in self._numbers.values() if number.usable)
+
     def usable(self, number_ids: Collection[str]) -> list[NumberLines]:
         """Those of these numbers that can carry one more call."""
         found = (self._numbers.get(number_id) for number_id in number_ids)
@@ -110,15 +117,12 @@ class LinePool:
 
 async def line_pool(tx: Transaction, *, now: datetime) -> LinePool:
     """Read what is free now; lines that numbers keep for callers are not."""
-    free = {row.number_id: row.n for row in await tx.execute(_FREE)}
-    if not free:
-        return LinePool([], {}, day_of(now))
     day = day_of(now)
     rows = await tx.execute(_ENABLED, {"on_day": day})
     found, channels = [], {}
     for row in rows:
         channels[row.id] = row.channels
-        left = free.get(row.id, 0) - _reserve(row)
+        left = (row.free or 0) - _reserve(row)
         if left > 0:
             found.append(NumberLines(row.id, row.phone, row.channels, left, row.used or 0, row.daily_cap))
     return LinePool(found, channels, day)

@@ -97,8 +97,13 @@ async def _fit_lines(tx: Transaction, number_id: str, channels: int) -> None:
     )
 
 
-_LINE_OF = select(lines).where(lines.c.call_id == bindparam("of_call"))
-_CHANNELS = select(numbers.c.channels).where(numbers.c.id == bindparam("number_id")).with_for_update(read=True)
+# With the number's lock, so that channels taken away in this moment are seen, or see the line free.
+_LINE_OF = (
+    select(lines.c.id, lines.c.channel, numbers.c.channels)
+    .join(numbers)
+    .where(lines.c.call_id == bindparam("of_call"))
+    .with_for_update(read=True, of=numbers)
+)
 _FREED = update(lines).where(lines.c.id == bindparam("line_id"))
 
 
@@ -107,9 +112,7 @@ async def free_line(tx: Transaction, call_id: str) -> bool:
     line = (await tx.execute(_LINE_OF, {"of_call": call_id})).first()
     if line is None:
         return False
-    # With the lock, so that channels taken away in this moment are seen, or see the line free.
-    channels = await tx.scalar(_CHANNELS, {"number_id": line.number_id})
-    if channels is not None and line.channel >= channels:
+    if line.channel >= line.channels:
         await tx.execute(delete(lines).where(lines.c.id == line.id))
     else:
         await tx.execute(_FREED, {"line_id": line.id, "call_id": None, "campaign_id": None, "leased_at": None})

@@ -54,15 +54,21 @@ async def set_account_clock(tx: Transaction, **values: Any) -> None:
     await tx.execute(_SET_ACCOUNT, values)
 
 
-async def take_turn(tx: Transaction, campaign_id: str, limits: AccountLimits, *, now: datetime) -> Turn:
-    """The next moment that the account's rate and the campaign's allow; taken when it is near enough."""
+async def take_turn(
+    tx: Transaction, campaign_id: str, limits: AccountLimits, *, now: datetime, paced: bool = True
+) -> Turn:
+    """The next moment that the account's rate and the campaign's allow; taken when it is near enough. `paced`: the
+    campaign may have a rate."""
     account = await account_clock(tx, lock=True)
-    own = (await tx.execute(_OF_CAMPAIGN, {"campaign_id": campaign_id})).one()
-    paced = own.calls_per_second is not None
-    at = slot(now, account.next_dial_at, own.next_dial_at if paced else None)
+    own_rate, own_clock = None, None
+    if paced:
+        own = (await tx.execute(_OF_CAMPAIGN, {"campaign_id": campaign_id})).one()
+        own_rate = own.calls_per_second
+        own_clock = own.next_dial_at if own_rate is not None else None
+    at = slot(now, account.next_dial_at, own_clock)
     if at > now + LONGEST_HOLD:
         return Turn(at, taken=False, held=account.held)
-    await _move_on(tx, campaign_id, at, limits, own.calls_per_second)
+    await _move_on(tx, campaign_id, at, limits, own_rate)
     return Turn(at, taken=True, held=account.held)
 
 

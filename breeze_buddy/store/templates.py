@@ -79,13 +79,19 @@ async def register(tx: Transaction, template: Template, *, now: datetime) -> Sto
     return await replace(tx, row.id, template, now=now)
 
 
+def known(template_id: str, version: int, updated_at: datetime) -> StoredTemplate | None:
+    """A template as it was read before, if that was this version of it."""
+    found = _read.get(template_id)
+    return found if found is not None and (found.version, found.updated_at) == (version, updated_at) else None
+
+
 async def get(tx: Transaction, template_id: str) -> StoredTemplate:
     """Raises NotFound."""
-    known = _read.get(template_id)
-    if known is not None:
+    if template_id in _read:
         now = (await tx.execute(_VERSION_OF_ID, {"template_id": template_id})).first()
-        if now is not None and (now.version, now.updated_at) == (known.version, known.updated_at):
-            return known
+        same = known(template_id, now.version, now.updated_at) if now is not None else None
+        if same is not None:
+            return same
     row = (await tx.execute(_OF_ID, {"template_id": template_id})).first()
     if row is None:
         raise NotFound("template", template_id)

@@ -144,9 +144,12 @@ async def _briefing(tx: Transaction, row: Row[Any], call: Row[Any]) -> dict[str,
     return {**known, "customer": known.get("name", "a customer"), "reason": row.reason or "", "summary": summary}
 
 
+_OF_CALL = select(transfers).where(transfers.c.call_id == bindparam("of_call")).order_by(transfers.c.requested_at)
+
+
 async def of_call(tx: Transaction, call_id: str) -> list[TransferView]:
     """All transfers of a call, the oldest first."""
-    rows = await tx.execute(select(transfers).where(transfers.c.call_id == call_id).order_by(transfers.c.requested_at))
+    rows = await tx.execute(_OF_CALL, {"of_call": call_id})
     return [TransferView.model_validate(row._asdict()) for row in rows]
 
 

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from breeze_buddy.media.engines import OnWindow, Transcriber, VoiceActivity, closing
@@ -62,9 +63,12 @@ class _Turn:
 
     def __init__(self, began_s: float) -> None:
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self.limit = asyncio.timeout(None)
+        self._give_up_s: float | None = None
+        self._limit: asyncio.Timeout | None = None
         self.began_s = self.spoke_until_s = self.ended_s = began_s
         self.goes_on = True
+        self.given_up = False  # its transcriber has failed before its end
+        self.ended = asyncio.Event()
 
     def push(self, mulaw: bytes) -> None:
         self._queue.put_nowait(mulaw)
@@ -74,7 +78,20 @@ class _Turn:
         self.goes_on = False
         self.ended_s = asyncio.get_running_loop().time()
         self.spoke_until_s = self.ended_s - silent_s
-        self.limit.reschedule(self.ended_s + TRANSCRIPT_S)
+        self.ended.set()
+        if not self.given_up:
+            self._give_up_s = self.ended_s + TRANSCRIPT_S
+        if self._limit is not None:  # otherwise its engine is through already, or has failed
+            self._limit.reschedule(self._give_up_s)
+
+    @asynccontextmanager
+    async def bounded(self) -> AsyncIterator[None]:
+        """As long as a transcript is waited for. Raises TimeoutError."""
+        async with asyncio.timeout_at(self._give_up_s) as self._limit:
+            try:
+                yield
+            finally:
+                self._limit = None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while (audio := await self._queue.get()) is not None:
@@ -185,13 +202,17 @@ class Ear:
 
     async def _transcribe(self, turn: _Turn) -> str:
         words: list[str] = []
-        async with turn.limit, closing(self._transcriber.transcribe(turn)) as transcripts:
-            async for transcript in transcripts:
-                text = transcript.text.strip()
-                if turn.goes_on and text:
-                    self._post(WordsSoFar(" ".join((*words, text))))
-                if transcript.final and text:
-                    words.append(text)
+        try:
+            async with turn.bounded(), closing(self._transcriber.transcribe(turn)) as transcripts:
+                async for transcript in transcripts:
+                    text = transcript.text.strip()
+                    if turn.goes_on and text:
+                        self._post(WordsSoFar(" ".join((*words, text))))
+                    if transcript.final and text:
+                        words.append(text)
+        finally:
+            turn.given_up = True
+            await turn.ended.wait()  # what was heard of a turn is told when it is over, also by one who failed early
         return " ".join(words)
 
     def _understood(self, task: "asyncio.Task[str]", turn: _Turn) -> None:

@@ -85,6 +85,33 @@ class TellsWhileItListens(KnownSounds):
             yield Transcript(text)
 
 
+class GivesUpAtOnce(KnownSounds):
+    """A recogniser that fails while the caller is still speaking, the first time."""
+
+    async def transcribe(self, turn: AsyncIterable[bytes]) -> AsyncIterator[Transcript]:
+        if self.failures:
+            self.failures -= 1
+            raise RuntimeError("the connection is lost")
+        async for transcript in super().transcribe(turn):
+            yield transcript
+
+
+def test_a_recogniser_that_fails_in_the_middle_of_a_turn_costs_only_that_turn() -> None:
+    async def whole() -> ConversationReport:
+        directory = MemoryDirectory()
+        directory.expect(call_of())
+        phone = Phone(directory, sounds=GivesUpAtOnce())
+        phone.sounds.failures = 1
+        await phone.answer()
+        await phone.listen()
+        await phone.say("yes that is correct")
+        await phone.listen()
+        await phone.say("yes")
+        return await phone.ended()
+
+    assert in_virtual_time(whole).result == "confirmed"
+
+
 @pytest.mark.parametrize(("sounds", "after_s"), [(TellsWhileItListens(), 0.9), (KnownSounds(), 2.3)])
 def test_with_a_minimum_of_words_the_agent_speaks_until_they_are_understood(
     sounds: KnownSounds, after_s: float

@@ -1,44 +1,46 @@
 """Who gets the next free line: due leads of running campaigns meet free lines, in one transaction.
 
 Between campaigns by weighted fair share (store/sharing.py); inside a campaign by priority, then retries before
-fresh leads, then due time, among the leads whose calling window is open now on every clock they may have. Which
-number calls is chosen in store/line_pool.py. No number is called while a call to it or from it is live, whichever
-campaign asks. Lines are granted no further ahead than the rates allow (domain/pacing.py): what is held back is
-granted when a call has been placed.
+fresh leads, then due time, among the leads whose calling window is open now on every clock they may have
+(store/candidates.py). Which number calls is chosen in store/line_pool.py. No number is called while a call to it or
+from it is live, whichever campaign asks. Lines are granted no further ahead than the rates allow (domain/pacing.py):
+what is held back is granted when a call has been placed.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import (
-    BindParameter,
-    ColumnClause,
-    ColumnElement,
-    Integer,
     Row,
-    Select,
     bindparam,
     exists,
     func,
     insert,
-    literal_column,
     select,
-    text,
-    union_all,
     update,
 )
 
-from breeze_buddy.domain.call import CallStatus, Direction, Progress
-from breeze_buddy.domain.campaign import CampaignStatus
+from breeze_buddy.domain.call import Direction, Progress
 from breeze_buddy.domain.lead import LeadStatus, check_transition
 from breeze_buddy.domain.pacing import HORIZON, AccountLimits, slot, spacing
-from breeze_buddy.domain.window import CallingWindow, zones_of_text
+from breeze_buddy.domain.window import zones_of_text
 from breeze_buddy.store import leads as lead_rows
 from breeze_buddy.store import pacing
+from breeze_buddy.store.candidates import (
+    EXPIRING,
+    IN_FLIGHT,
+    LEADS_A_LOOK,
+    MORE_THAN_LINES,
+    READY,
+    WAITING,
+    best_leads,
+    candidates,
+    make_ready,
+    window_of,
+)
 from breeze_buddy.store.database import Transaction, serialise_dispatch
 from breeze_buddy.store.grants import Granted, granted
 from breeze_buddy.store.line_pool import LinePool, NumberLines, all_capped, line_pool
@@ -49,85 +51,12 @@ from breeze_buddy.store.schema import (
     campaigns,
     lead_history,
     leads,
-    lines,
     templates,
 )
 from breeze_buddy.store.sharing import Candidate, Sharing
 
-LIVE = (Progress.GRANTED, Progress.INTENDED, Progress.DIALLED)
-# With the very words of the partial indexes: SQLite uses those for nothing else.
-READY = text("leads.status = 'BACKLOG' AND leads.ready")
-WAITING = text("leads.status = 'BACKLOG' AND NOT leads.ready")
-EXPIRING = text("leads.expires_at IS NOT NULL AND leads.status IN ('BACKLOG', 'RETRY')")
-_UNACCEPTED = text("calls.progress = 'granted'")
+_MOST_PASSED_OVER = 100
 
-_LONGEST_CALL = timedelta(hours=5)
-_LEADS_A_LOOK = 20
-_MORE_THAN_LINES = 4  # some of them are somebody else's in this moment, or have one phone
-_MADE_READY_AT_ONCE = 1000
-
-
-_ONE: ColumnClause[int] = literal_column("1")
-
-
-def _there_is(found: Select[Any]) -> ColumnElement[bool]:
-    """Whether a row is found. Of two EXISTS with OR between them PostgreSQL would rather read the whole backlog, and
-    without an order it looks for the first row by reading all from the beginning."""
-    one = found.with_only_columns(_ONE).limit(_ONE)
-    return one.scalar_subquery().is_not(None)
-
-
-# Made once: what every decision asks is not put together anew each time.
-# By zone, so that the index of ready leads is used: most of a backlog may be waiting.
-_READY_IN_ZONE = _there_is(
-    select(leads)
-    .where(leads.c.campaign_id == campaign_zones.c.campaign_id, leads.c.zones == campaign_zones.c.zones, READY)
-    .order_by(leads.c.priority.desc(), leads.c.attempts.desc(), leads.c.due_at)
-)
-_ZONE_WITH_READY = select(campaign_zones).where(campaign_zones.c.campaign_id == campaigns.c.id, _READY_IN_ZONE)
-_DUE_AND_WAITING = select(leads).where(
-    leads.c.campaign_id == campaigns.c.id, WAITING, leads.c.due_at <= bindparam("now")
-)
-_SOMEBODY = _there_is(_ZONE_WITH_READY) | _there_is(_DUE_AND_WAITING.order_by(leads.c.due_at))
-_LIVE_CALLS = (
-    select(lines.c.campaign_id, func.count().label("n"))
-    .where(lines.c.call_id.is_not(None))
-    .group_by(lines.c.campaign_id)
-    .subquery()
-)
-_CANDIDATES = (
-    select(
-        campaigns,
-        func.coalesce(_LIVE_CALLS.c.n, 0).label("live"),
-        _there_is(_DUE_AND_WAITING.order_by(leads.c.due_at)).label("somebody_due"),
-        templates.c.name.label("template_name"),
-        templates.c.definition["calling_window"].label("window"),
-    )
-    .join(templates)
-    .outerjoin(_LIVE_CALLS, _LIVE_CALLS.c.campaign_id == campaigns.c.id)
-    .where(campaigns.c.status == CampaignStatus.RUNNING, campaigns.c.open_leads > 0, _SOMEBODY)
-)
-_OF_CAMPAIGNS: BindParameter[str] = bindparam("of_campaigns", expanding=True)
-_NUMBER, _ZONES = 0, 1
-_THEIRS = union_all(
-    select(
-        literal_column(str(_NUMBER)).label("kind"), campaign_numbers.c.campaign_id, campaign_numbers.c.number_id
-    ).where(campaign_numbers.c.campaign_id.in_(_OF_CAMPAIGNS)),
-    select(literal_column(str(_ZONES)), campaign_zones.c.campaign_id, campaign_zones.c.zones).where(
-        campaign_zones.c.campaign_id.in_(_OF_CAMPAIGNS)
-    ),
-)
-_IN_FLIGHT = select(calls.c.campaign_id, calls.c.dial_at).where(_UNACCEPTED).order_by(calls.c.granted_at)
-# Asked for before the UPDATE: PostgreSQL may look for a page within it once for each row of the table.
-_DUE_OF_CAMPAIGN = (
-    select(leads.c.id)
-    .where(leads.c.campaign_id == bindparam("of_campaign"), WAITING, leads.c.due_at <= bindparam("now"))
-    .order_by(leads.c.due_at)
-    .limit(bindparam("count", type_=Integer))
-    # Somebody cancels or ends them in this moment: who waited for that might wait for us, too.
-    .with_for_update(skip_locked=True)
-)
-_MADE_READY = update(leads).where(leads.c.id.in_(bindparam("of_leads", expanding=True))).values(ready=True)
 _CALLS = insert(calls)
 _PROCESSING = (
     update(leads)
@@ -180,16 +109,17 @@ class _Decision:
         self._held = False
         self._served: dict[str, float] = {}
         self._phones: set[str] = set()
+        self._passed_over = 0
         self._calls: list[dict[str, Any]] = []
 
     @classmethod
     async def begin(cls, tx: Transaction, pool: LinePool, limits: AccountLimits, now: datetime) -> "_Decision":
         # Locked: a call that takes its turn meanwhile is not in flight any more, or hears from us that others wait.
         account = await pacing.account_clock(tx, lock=True)
-        in_flight = [(row.campaign_id, row.dial_at) for row in await tx.execute(_IN_FLIGHT)]
-        candidates = await _candidates(tx, Counter(campaign_id for campaign_id, _ in in_flight), now)
-        await _make_ready(tx, [candidate.id for candidate in candidates if candidate.row.somebody_due], now)
-        able = [c for c in candidates if c.may_call and pool.usable(c.number_ids)]
+        in_flight = [(row.campaign_id, row.dial_at) for row in await tx.execute(IN_FLIGHT)]
+        found = await candidates(tx, Counter(campaign_id for campaign_id, _ in in_flight), now)
+        await make_ready(tx, [candidate.id for candidate in found if candidate.row.somebody_due], now)
+        able = [c for c in found if c.may_call and pool.usable(c.number_ids)]
         sharing = Sharing(able, pool.channels, account.virtual_time)
         return cls(tx, pool, sharing, account, in_flight, limits, now)
 
@@ -213,6 +143,7 @@ class _Decision:
             candidate.leads.popleft()
             if not await _still_waits(self._tx, lead.id):
                 self._phones.add(lead.phone)  # nor looked for again in this decision
+                self._passed_over += 1
                 continue
             return self._lease(candidate, lead, number, dial_at)
         return None
@@ -271,9 +202,10 @@ class _Decision:
             if candidate.exhausted:
                 return None
             await self._write()  # so that nobody is found who was granted a line
-            look = min(self._pool.free + _MORE_THAN_LINES, _LEADS_A_LOOK)
-            found = await _best_leads(self._tx, candidate, self._now, look)
-            candidate.exhausted = len(found) < look
+            # Further than those that somebody else holds in this moment.
+            look = min(self._pool.free + MORE_THAN_LINES, LEADS_A_LOOK) + self._passed_over
+            found = await best_leads(self._tx, candidate, self._now, look)
+            candidate.exhausted = len(found) < look or self._passed_over > _MOST_PASSED_OVER
             candidate.leads.extend(found)
             if found and all(lead.phone in self._phones for lead in found):
                 candidate.exhausted = True
@@ -317,97 +249,6 @@ class _Decision:
         )
 
 
-async def _candidates(tx: Transaction, in_flight: Counter[str], now: datetime) -> list[Candidate]:
-    """Running campaigns that have somebody to call, by the clock alone."""
-    rows = (await tx.execute(_CANDIDATES, {"now": now})).all()
-    if not rows:
-        return []
-    found = {row.id: Candidate(row, row.live, in_flight[row.id], row.finish_tag) for row in rows}
-    for kind, campaign_id, one in await tx.execute(_THEIRS, {"of_campaigns": list(found)}):
-        if kind == _NUMBER:
-            found[campaign_id].number_ids.add(one)
-        else:
-            found[campaign_id].zones.append(one)
-    return list(found.values())
-
-
-async def _make_ready(tx: Transaction, campaign_ids: Sequence[str], now: datetime) -> None:
-    """Leads that waited for a time which has come join those that are ready: of each campaign about as many."""
-    count = max(_MADE_READY_AT_ONCE // max(len(campaign_ids), 1), _LEADS_A_LOOK)
-    for campaign_id in campaign_ids:
-        found = (await tx.scalars(_DUE_OF_CAMPAIGN, {"of_campaign": campaign_id, "now": now, "count": count})).all()
-        if found:
-            await tx.execute(_MADE_READY, {"of_leads": found})
-
-
-async def _best_leads(tx: Transaction, candidate: Candidate, now: datetime, limit: int) -> list[Row[Any]]:
-    """The first of the campaign's ready leads whose zones are open, each zone looked up in its own index range."""
-    window = _window(candidate.row.window)
-    open_zones = [zones for zones in candidate.zones if window is None or _is_open(window, zones, _second(now))]
-    if not open_zones:
-        return []
-    asked = {"of_campaign": candidate.id, "now": now, "long_ago": now - _LONGEST_CALL, "count": limit}
-    rows = await tx.execute(
-        _best(len(open_zones)), asked | {f"zones_{place}": zones for place, zones in enumerate(open_zones)}
-    )
-    return list(rows.all())
-
-
-@lru_cache
-def _best(zones: int) -> Select[Any]:
-    """The query for leads of so many zones."""
-    best = [_ready_leads(bindparam(f"zones_{place}")).subquery() for place in range(zones)]
-    found = union_all(*(select(part) for part in best)).subquery()
-    return (
-        select(found)
-        .order_by(found.c.priority.desc(), found.c.attempts.desc(), found.c.due_at)
-        .limit(bindparam("count", type_=Integer))
-    )
-
-
-_TO_GRANT = (leads.c.id, leads.c.phone, leads.c.status, leads.c.attempts, leads.c.priority, leads.c.due_at)
-
-
-def _ready_leads(zones: BindParameter[str]) -> Select[Any]:
-    called = exists().where(
-        calls.c.to_phone == leads.c.phone,
-        calls.c.direction == Direction.OUTBOUND,
-        calls.c.progress.in_(LIVE),
-    )
-    calling = exists().where(
-        calls.c.from_phone == leads.c.phone,
-        calls.c.direction == Direction.INBOUND,
-        calls.c.progress.in_(LIVE),
-    )
-    return (
-        select(*_TO_GRANT)
-        .where(
-            leads.c.campaign_id == bindparam("of_campaign"),
-            leads.c.zones == zones,
-            READY,
-            leads.c.due_at <= bindparam("now"),
-            leads.c.cancel_requested_at.is_(None),
-            leads.c.expires_at.is_(None) | (leads.c.expires_at > bindparam("now")),
-            ~called,
-            ~calling,
-            ~_given_up_too_early(),
-        )
-        .order_by(leads.c.priority.desc(), leads.c.attempts.desc(), leads.c.due_at)
-        .limit(bindparam("count", type_=Integer))
-    )
-
-
-def _given_up_too_early() -> ColumnElement[bool]:
-    """The lead has an attempt that was settled as never made, and of which Twilio spoke afterwards: it rings."""
-    return exists().where(
-        calls.c.lead_id == leads.c.id,
-        calls.c.progress == Progress.NOT_CREATED,
-        calls.c.sid.is_not(None),
-        calls.c.status.not_in([status for status in CallStatus if status.is_terminal]),
-        calls.c.granted_at > bindparam("long_ago"),
-    )
-
-
 async def _still_waits(tx: Transaction, lead_id: str) -> bool:
     """Lock a lead that was read; one that somebody else changes in this moment is left to them."""
     if tx.dialect.name == "sqlite":
@@ -418,19 +259,6 @@ async def _still_waits(tx: Transaction, lead_id: str) -> bool:
         .with_for_update(skip_locked=True)
     )
     return (await tx.execute(query)).first() is not None
-
-
-def _second(now: datetime) -> datetime:
-    return now.replace(microsecond=0)
-
-
-def _window(definition: dict[str, Any] | None) -> CallingWindow | None:
-    return CallingWindow.model_validate(definition) if definition is not None else None
-
-
-@lru_cache(maxsize=10_000)
-def _is_open(window: CallingWindow, zones: str, second: datetime) -> bool:
-    return window.is_open(second, zones_of_text(zones))
 
 
 async def next_wake(tx: Transaction, campaign_id: str, *, now: datetime) -> datetime | None:
@@ -455,7 +283,7 @@ async def next_wake(tx: Transaction, campaign_id: str, *, now: datetime) -> date
             .where(campaigns.c.id == campaign_id)
         )
     ).one()
-    window = _window(row.window)
+    window = window_of(row.window)
     if window is not None:
         with_leads = exists().where(own, leads.c.zones == campaign_zones.c.zones, READY)
         zones = await tx.scalars(

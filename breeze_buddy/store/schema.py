@@ -221,7 +221,7 @@ leads = Table(
     _time("finished_at"),
     UniqueConstraint("campaign_id", "request_id"),
 )
-# SQLite uses a partial index only where the query has the same words: see READY and WAITING in store/backlog.py.
+# SQLite uses a partial index only where the query has the same words: see READY and WAITING in store/candidates.py.
 _ready = text("status = 'BACKLOG' AND ready")
 Index(
     "ix_leads_ready",

@@ -19,7 +19,7 @@ from breeze_buddy.domain.providers import Voice
 from breeze_buddy.domain.template import Template
 from breeze_buddy.domain.transfer import TransferEnding
 from breeze_buddy.media.directory import RecordingUnchanged, StreamCall, StreamRefused, TransferRefused
-from breeze_buddy.media.engines import Engines, OnWindow, SpokenChunk, Transcript
+from breeze_buddy.media.engines import Dialogue, Engines, OnWindow, SpokenChunk, Transcript
 from breeze_buddy.media.mulaw import FRAME_BYTES, FRAME_S, SILENCE
 from breeze_buddy.media.scripted import ScriptedDialogue
 from breeze_buddy.media.session import SessionLimits, StreamSession
@@ -96,6 +96,7 @@ class KnownSounds:
         self.takes_s = takes_s
         self._known: dict[int, str] = {}
         self.failures = 0
+        self.early_failures = 0
 
     def sound_of(self, text: str) -> bytes:
         value = len(self._known) + 1
@@ -104,6 +105,9 @@ class KnownSounds:
         return bytes([value]) * (round(seconds / FRAME_S) * FRAME_BYTES)
 
     async def transcribe(self, turn: AsyncIterable[bytes]) -> AsyncIterator[Transcript]:
+        if self.early_failures:
+            self.early_failures -= 1
+            raise RuntimeError("there is no connection")
         audio = b"".join([chunk async for chunk in turn])
         await asyncio.sleep(self.takes_s)
         if self.failures:
@@ -305,6 +309,7 @@ class Phone:
     directory: MemoryDirectory
     sounds: KnownSounds = field(default_factory=KnownSounds)
     speaker: Monotone = field(default_factory=Monotone)
+    dialogue: Dialogue = field(default_factory=ScriptedDialogue)
     returns_marks: bool = True
     closed: tuple[int, str] | None = None
     clears_s: list[float] = field(default_factory=list)
@@ -325,7 +330,7 @@ class Phone:
             engines=Engines(
                 voice_activity=LoudIsSpeech(),
                 transcriber=self.sounds,
-                dialogue=ScriptedDialogue(),
+                dialogue=self.dialogue,
                 speaker=self.speaker,
             ),
             ticker=Ticker(),

@@ -506,3 +506,16 @@ def test_a_socket_that_never_starts_a_stream_is_closed_after_seconds() -> None:
         return phone.now_s
 
     assert in_virtual_time(whole) == pytest.approx(5.0, abs=0.1)
+
+
+def test_a_recogniser_that_fails_while_the_caller_speaks_is_a_noise_and_the_agent_goes_on() -> None:
+    async def story(phone: Phone) -> None:
+        phone.sounds.early_failures = 1
+        await phone.wait(1.5)
+        await phone.say("please wait a moment")  # into the question
+        await phone.listen()
+        await phone.say("yes")
+
+    report, _ = held(story)
+    assert said(report)[-2:] == ["caller: yes", GOODBYE]
+    assert report.ending is Ending.REACHED_END

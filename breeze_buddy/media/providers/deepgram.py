@@ -86,13 +86,12 @@ class _Socket:
 
     async def send_turn(self, audio: AsyncIterator[bytes]) -> None:
         """All of it, as it comes, and the wish for the last result."""
-        self.finalizing_since_s = None
         async with closing(audio):
             async for piece in audio:
                 await self._ws.send_bytes(piece)
                 self.heard += len(piece)
+        self.finalizing_since_s = asyncio.get_running_loop().time()  # the answer may be there before this goes on
         await self._ws.send_str('{"type":"Finalize"}')
-        self.finalizing_since_s = asyncio.get_running_loop().time()
 
     async def keep_alive(self) -> None:
         await self._ws.send_str('{"type":"KeepAlive"}')
@@ -187,6 +186,7 @@ class DeepgramTranscriber:
         """Transcripts from sample `begin` of the turn on, each with how far there are final ones."""
         socket = await self._take()
         before = socket.heard
+        socket.finalizing_since_s = None
         sending = asyncio.create_task(socket.send_turn(tape.play(begin)))
         answered = False  # to the end, so that nothing more can come
         interim = ""

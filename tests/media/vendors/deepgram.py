@@ -5,6 +5,7 @@ It understands `sound_of(words)`: each word is 0.3 s of a sample value of its ow
 
 import asyncio
 import json
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,6 +13,33 @@ from aiohttp import WSMsgType, web
 
 WORD_SAMPLES = 2400
 Fault = Literal["none", "drops", "says_nothing", "garbage", "error", "binary", "no_finalize_answer"]
+
+
+class Runs:
+    """Words in the sound: each is a run of its value; a shorter run at the end counts from almost half."""
+
+    def __init__(self, known: Container[int]) -> None:
+        self._known = known
+        self._value, self._length = -1, 0
+        self.position = 0
+
+    def add(self, sound: bytes) -> list[tuple[int, int]]:
+        """Words, each with the sample at which it ended."""
+        found = []
+        for value in sound:
+            if value != self._value:
+                found += [(word, self.position) for word in self.rest()]
+                self._value = value
+            self._length += 1
+            self.position += 1
+            if self._length == WORD_SAMPLES and value in self._known:
+                found.append((value, self.position))
+                self._length = 0
+        return found
+
+    def rest(self) -> list[int]:
+        length, self._length = self._length, 0
+        return [self._value] if length > WORD_SAMPLES * 0.4 and self._value in self._known else []
 
 
 @dataclass
@@ -56,14 +84,12 @@ class Deepgram:
         fault, after_words = self.faults.pop(0) if self.faults else ("none", 0)
         heard: list[str] = []
         self.audio_words.append(heard)
-        samples = finalised = 0
-        sound = bytearray()
+        start = finalised = 0
+        runs = Runs(self.words)
         async for message in ws:
             if message.type is WSMsgType.BINARY:
-                sound += message.data
-                while (len(heard) + 1) * WORD_SAMPLES <= len(sound):
-                    heard.append(self.words[sound[len(heard) * WORD_SAMPLES + WORD_SAMPLES // 2]])
-                    samples = len(heard) * WORD_SAMPLES
+                for word, samples in runs.add(message.data):
+                    heard.append(self.words[word])
                     if fault != "none" and len(heard) == after_words:
                         if fault == "drops":
                             assert request.transport is not None
@@ -78,15 +104,18 @@ class Deepgram:
                     if fault == "says_nothing":
                         continue
                     final = len(heard) - finalised >= self.final_every_words
-                    await ws.send_json(self._results(heard, finalised, samples, is_final=final))
-                    finalised = len(heard) if final else finalised
+                    await ws.send_json(self._results(heard[finalised:], start, samples, is_final=final))
+                    if final:
+                        finalised, start = len(heard), samples
             elif message.type is WSMsgType.TEXT:
                 match json.loads(message.data)["type"]:
                     case "Finalize" if fault not in {"says_nothing", "no_finalize_answer"}:
+                        heard += [self.words[word] for word in runs.rest()]
+                        end = runs.position
                         await ws.send_json(
-                            self._results(heard, finalised, len(sound), is_final=True, from_finalize=True)
+                            self._results(heard[finalised:], start, end, is_final=True, from_finalize=True)
                         )
-                        finalised = len(heard)
+                        finalised, start = len(heard), end
                     case "KeepAlive":
                         self.keep_alives += 1
                     case "CloseStream":
@@ -97,17 +126,16 @@ class Deepgram:
         return ws
 
     def _results(
-        self, heard: list[str], finalised: int, samples: int, *, is_final: bool, from_finalize: bool = False
+        self, words: list[str], start: int, end: int, *, is_final: bool, from_finalize: bool = False
     ) -> dict[str, object]:
-        start = finalised * WORD_SAMPLES
         return {
             "type": "Results",
             "channel_index": [0, 1],
             "start": start / 8000,
-            "duration": (samples - start) / 8000,
+            "duration": (end - start) / 8000,
             "is_final": is_final,
             "speech_final": False,
             "from_finalize": from_finalize,
-            "channel": {"alternatives": [{"transcript": " ".join(heard[finalised:]), "confidence": 0.9, "words": []}]},
+            "channel": {"alternatives": [{"transcript": " ".join(words), "confidence": 0.9, "words": []}]},
             "metadata": {"request_id": "r"},
         }

@@ -15,7 +15,9 @@ from aiohttp import WSMsgType, web
 from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
 from pydantic import TypeAdapter
 
-WORD_BYTES = 2400
+from tests.media.vendors.deepgram import WORD_SAMPLES, Runs
+
+WORD_BYTES = WORD_SAMPLES
 _client_events: TypeAdapter[Any] = TypeAdapter(RealtimeClientEvent)
 _server_events: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
 Fault = Literal["none", "drops", "fails", "hangs", "garbage"]
@@ -141,8 +143,9 @@ class _Session:
             await self._send("error", error=error)
             return
         sound, self._buffer = bytes(self._buffer), bytearray()
-        words = [self._vendor.words.get(sound[at]) for at in range(WORD_BYTES // 2, len(sound), WORD_BYTES)]
-        text = " ".join(word for word in words if word)
+        runs = Runs(self._vendor.words)
+        values = [value for value, _ in runs.add(sound)] + runs.rest()
+        text = " ".join(self._vendor.words[value] for value in values)
         item_id = self._id("item")
         self._vendor.items[item_id] = f"user: {text}"
         await self._send("input_audio_buffer.committed", item_id=item_id, previous_item_id=None)

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from breeze_buddy.domain.call import CallStatus
 from breeze_buddy.domain.campaign import CampaignDefinition, CampaignProgress, CampaignStatus
@@ -168,7 +168,14 @@ class CancelRequest(_Message):
     """Payload of `cancel`. `hang_up`: end live calls now rather than let them finish."""
 
     hang_up: bool = True
-    reason: str = "cancelled by request"
+    reason: str = Field("cancelled by request", max_length=500)
+
+    @field_validator("reason")
+    @classmethod
+    def _can_be_kept(cls, reason: str) -> str:
+        if "\x00" in reason or any("\ud800" <= character <= "\udfff" for character in reason):
+            raise ValueError("it has characters that no text can have: half a character, or a zero")
+        return reason
 
 
 class CallSummary(_Message):

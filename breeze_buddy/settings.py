@@ -95,6 +95,9 @@ class Settings(BaseSettings):
     whisper_model: Path | None = Field(None, description="a CTranslate2 Whisper folder; unset: the packaged tiny.en")
     vad_model: Path | None = Field(None, description="a Silero ONNX file; unset: the packaged one")
     speech_threads: int = Field(1, ge=1, le=64)
+    playback_lead_ms: int = Field(
+        200, ge=40, le=5000, description="how much sound is sent before it is due: what a stall may take unheard"
+    )
 
     # Providers that templates may choose
     openai_api_key: SecretStr | None = Field(None, description="dialogue, speech, transcription, realtime, analysis")

@@ -29,9 +29,13 @@ class StateKeeper:
             self._task = asyncio.create_task(self._save())
             self._task.add_done_callback(self._done)
 
+    def drop(self) -> None:
+        """Start no more saves."""
+        self._latest = None
+
     async def settle(self) -> None:
         """Wait a moment for a save that is under way, and start no more: the report follows."""
-        self._latest = None
+        self.drop()
         if self._task is not None:
             await asyncio.wait([self._task], timeout=LAST_SAVE_S)
 

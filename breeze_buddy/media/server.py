@@ -28,7 +28,7 @@ from breeze_buddy.media.directory import CallDirectory
 from breeze_buddy.media.engines import Engines
 from breeze_buddy.media.metrics import CONTENT_TYPE, exposition
 from breeze_buddy.media.registration import Registration, Served
-from breeze_buddy.media.session import FAILED, UNSUPPORTED, SessionLimits, StreamSession
+from breeze_buddy.media.session import FAILED, REFUSED, UNSUPPORTED, SessionLimits, StreamSession
 from breeze_buddy.media.ticker import Ticker
 from breeze_buddy.media.twilio import MAX_MESSAGE_BYTES
 from breeze_buddy.settings import PREFIX, Settings
@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 STREAM_PATH = f"{PREFIX}/ws/twilio"
 MOST_UNREAD_BYTES = 256 * 1024
 """Outgoing messages that a peer has not read: some fifteen seconds of audio."""
+MOST_FRAGMENTS = 64
 GOING_AWAY = 1001
 
 
@@ -51,6 +52,10 @@ class _Socket(WSListener):
         self._fragments: list[bytes] = []
         self._closed = False
 
+    @property
+    def name(self) -> str:
+        return self._session.name if self._session is not None else "stream"
+
     # Link
 
     def send(self, message: bytes) -> None:
@@ -58,9 +63,7 @@ class _Socket(WSListener):
         if transport is None or self._closed:
             return
         transport.send(WSMsgType.TEXT, message)
-        if transport.underlying_transport.get_write_buffer_size() > MOST_UNREAD_BYTES and self._session is not None:
-            self._session.refuse(FAILED, f"the peer left {MOST_UNREAD_BYTES} bytes unread")
-            transport.disconnect(graceful=False)
+        self._check_unread(transport)
 
     def close(self, code: int, reason: str) -> None:
         if self._closed or self._transport is None:
@@ -80,10 +83,13 @@ class _Socket(WSListener):
         if session is None or self._closed:
             return
         kind = frame.msg_type
-        if kind == WSMsgType.TEXT and frame.fin:
+        if kind == WSMsgType.TEXT and frame.fin and not self._fragments:
             session.receive(frame.get_payload_as_bytes())
         elif kind == WSMsgType.TEXT or kind == WSMsgType.CONTINUATION:
             self._continue(session, frame)
+        elif kind == WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
+            self._check_unread(transport)
         elif kind == WSMsgType.BINARY:
             session.refuse(UNSUPPORTED, "a binary message")
         elif kind == WSMsgType.CLOSE:
@@ -93,15 +99,30 @@ class _Socket(WSListener):
             transport.disconnect()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._closed = True
-        if self._session is not None:
-            self._session.lost()
+        broken, self._closed = not self._closed, True
+        session = self._session
+        if session is None:
+            return
+        said = transport.close_handshake.sent if broken and transport.close_handshake is not None else None
+        if said is not None:  # picows itself closed: a frame that is none, or that is too long
+            session.refuse(UNSUPPORTED, f"broken_frames: {said.reason}")
+        session.lost()
+
+    def _check_unread(self, transport: WSTransport) -> None:
+        if transport.underlying_transport.get_write_buffer_size() > MOST_UNREAD_BYTES and self._session is not None:
+            self._session.refuse(FAILED, f"the peer left {MOST_UNREAD_BYTES} bytes unread")
+            transport.disconnect(graceful=False)
 
     def _continue(self, session: StreamSession, frame: WSFrame) -> None:
         """A message in several frames, as a proxy may send it."""
+        if (frame.msg_type == WSMsgType.TEXT) is bool(self._fragments):
+            session.refuse(UNSUPPORTED, "broken_frames: a message begins within another, or goes on without beginning")
+            return
         self._fragments.append(frame.get_payload_as_bytes())
-        if sum(map(len, self._fragments)) > MAX_MESSAGE_BYTES:
-            session.refuse(UNSUPPORTED, f"a message of more than {MAX_MESSAGE_BYTES} bytes")
+        if sum(map(len, self._fragments)) > MAX_MESSAGE_BYTES or len(self._fragments) > MOST_FRAGMENTS:
+            session.refuse(
+                UNSUPPORTED, f"oversized: more than {MAX_MESSAGE_BYTES} bytes or {MOST_FRAGMENTS} frames in a message"
+            )
         elif frame.fin:
             message = b"".join(self._fragments)
             self._fragments.clear()
@@ -135,6 +156,7 @@ class MediaServer:
         self._ticker = Ticker()
         self._server: asyncio.Server | None = None
         self._sessions: dict[asyncio.Task[None], _Socket] = {}
+        self._calls: dict[str, asyncio.Task[None]] = {}
         self._reports: set[asyncio.Task[bool]] = set()
         self._draining = False
 
@@ -158,6 +180,7 @@ class MediaServer:
             self._wanted_port,
             max_frame_size=MAX_MESSAGE_BYTES,
             websocket_handshake_timeout=5,
+            enable_auto_pong=False,  # answers count towards what a peer leaves unread
             logger_name="breeze",
         )
 
@@ -191,6 +214,7 @@ class MediaServer:
             ticker=self._ticker,
             background=self._keep_report,
             limits=self._limits,
+            on_claimed=self._replace,
         )
         task = asyncio.create_task(self._serve(session, link))
         self._sessions[task] = link
@@ -203,6 +227,22 @@ class MediaServer:
         except Exception:  # one call's failure is not another's
             log.exception("%s: failed; the call comes back to be resumed", session.name)
             link.close(FAILED, "internal error")
+        finally:
+            if session.call_id is not None and self._calls.get(session.call_id) is asyncio.current_task():
+                del self._calls[session.call_id]
+
+    def _replace(self, session: StreamSession, call_id: str) -> None:
+        """The stream that comes later has the call: Twilio holds one a call, and opens another only when the one
+        before is gone for it, whatever TCP knows of that. The conversation goes on there; the one before reports
+        nothing."""
+        task = asyncio.current_task()
+        assert task is not None
+        before = self._calls.get(call_id)
+        self._calls[call_id] = task
+        if before is not None and (link := self._sessions.get(before)) is not None:
+            log.warning("%s: closed: replaced by %s of the same call", link.name, session.name)
+            before.cancel()
+            link.close(REFUSED, "replaced by another stream of the same call")
 
     def _keep_report(self, report: "asyncio.Task[bool]") -> None:
         self._reports.add(report)
@@ -269,6 +309,7 @@ async def serve(
         engines=engines,
         host=settings.media_host,
         port=settings.media_port,
+        limits=SessionLimits(lead_s=settings.playback_lead_ms / 1000),
         capacity=settings.pod_capacity,
         bounded=settings.pod_isolation,
     )

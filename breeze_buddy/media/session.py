@@ -68,6 +68,7 @@ class StreamSession:
         ticker: Ticker,
         background: Callable[["asyncio.Task[bool]"], None],
         limits: SessionLimits | None = None,
+        on_claimed: Callable[["StreamSession", str], None] = lambda session, call_id: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._link = link
@@ -76,21 +77,29 @@ class StreamSession:
         self._ticker = ticker
         self._background = background
         self._limits = limits or SessionLimits()
+        self._on_claimed = on_claimed
         self._clock = clock
+        self._allowance = twilio.Allowance()
+        self._born_s = asyncio.get_running_loop().time()
+        self._stopped = False
+        self._ignored = 0
         self._reader = twilio.StreamReader()
         self._started: asyncio.Future[twilio.Start] = asyncio.get_running_loop().create_future()
         self._loop: TurnLoop | None = None
         self._playback: Playback | None = None
         self._gone = False
         self.name = "stream"
+        self.call_id: str | None = None
 
     # --- from the socket ---------------------------------------------------------------------------------------
 
     def receive(self, message: bytes) -> None:
         """One text frame. A peer that breaks the protocol loses its stream, and only that."""
-        if self._gone:
+        if self._gone and not self._stopped:
             return
         try:
+            if self._allowance.exceeded(len(message)):
+                self._allowance.renew(asyncio.get_running_loop().time() - self._born_s)
             event = self._reader.receive(message)
         except twilio.WireError as error:
             self.refuse(UNSUPPORTED, f"{error.code}: {error}")
@@ -106,15 +115,20 @@ class StreamSession:
                 if self._loop is not None:
                     self._loop.post(KeyPressed(event.dtmf.digit))
             case twilio.Start():
+                self.name = f"stream {event.stream_sid}"
                 if not self._started.done():
                     self._started.set_result(event)
             case twilio.Stop():
+                self._stopped = True
                 self.lost()
             case twilio.Unknown():
-                log.info("%s: ignored an event %r", self.name, event.event)
+                self._ignored += 1
+                if self._ignored == 1:  # the others would only fill the log
+                    log.info("%s: ignores an event %r", self.name, event.event[:100])
 
     def refuse(self, code: int, reason: str) -> None:
         """Close the stream for a fault of the peer; what was said so far is reported."""
+        self._stopped = False
         log.warning("%s: closed: %s", self.name, reason)
         self._link.close(code, reason[:120])
         self.lost()
@@ -139,6 +153,8 @@ class StreamSession:
         call = await self._claim(start)
         if call is None:
             return
+        self.call_id = call.call_id
+        self._on_claimed(self, call.call_id)
         log.info("%s: call %s, %s", self.name, call.call_id, "resumed" if call.resume else "greeting")
         await self._converse(start, call)
 
@@ -150,9 +166,7 @@ class StreamSession:
             return None
         if self._started.cancelled():
             return None
-        start = self._started.result()
-        self.name = f"stream {start.stream_sid}"
-        return start
+        return self._started.result()
 
     async def _claim(self, start: twilio.Start) -> StreamCall | None:
         token = start.start.custom_parameters.get("token", "")
@@ -219,6 +233,9 @@ class StreamSession:
             self._loop.post(CallerGone())
         try:
             finish = await self._conversation(call)
+        except asyncio.CancelledError:
+            keeper.drop()  # whoever goes on with the conversation keeps it from here on
+            raise
         finally:
             if engines.release is not None:
                 await engines.release()
@@ -227,7 +244,7 @@ class StreamSession:
         self._background(report)
         await asyncio.wait([report], timeout=self._limits.report_s)
         log.info("%s: call %s ended: %s", self.name, call.call_id, finish.ending)
-        self._gone = True
+        self._gone, self._stopped = True, False
         self._link.close(NORMAL, finish.ending)
 
     async def _conversation(self, call: StreamCall) -> Finish:

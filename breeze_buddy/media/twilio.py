@@ -12,6 +12,12 @@ from msgspec import Meta, Struct
 
 MAX_MESSAGE_BYTES = 64 * 1024
 """Far above anything Twilio sends: a 20 ms frame is about 300 bytes."""
+MESSAGES_AHEAD = 2000
+MESSAGES_A_SECOND = 100
+BYTES_AHEAD = 1024 * 1024
+BYTES_A_SECOND = 50_000
+"""A telephone makes some 55 messages and 18,000 bytes a second, and a network that was stuck delivers all at once what
+was kept meanwhile. Whoever sends more than this would use up the time of other calls."""
 
 Number = Annotated[str, Meta(pattern=r"^[0-9]{1,18}$")]
 Name = Annotated[str, Meta(min_length=1, max_length=512)]
@@ -27,6 +33,18 @@ class MalformedMessage(WireError):
     """Not JSON, or a field is missing or of the wrong kind."""
 
     code = "malformed"
+
+
+class Oversized(WireError):
+    """A message of more than MAX_MESSAGE_BYTES."""
+
+    code = "oversized"
+
+
+class Flooding(WireError):
+    """More messages, or more sound, than a telephone makes in the time."""
+
+    code = "flooding"
 
 
 class OutOfOrder(WireError):
@@ -155,9 +173,9 @@ _any_decoder = msgspec.json.Decoder(_AnyEvent)
 
 
 def parse(message: bytes) -> Event:
-    """One text frame as an event. Raises MalformedMessage."""
+    """One text frame as an event. Raises MalformedMessage, Oversized."""
     if len(message) > MAX_MESSAGE_BYTES:
-        raise MalformedMessage(f"a message of {len(message)} bytes; {MAX_MESSAGE_BYTES} is the most")
+        raise Oversized(f"a message of {len(message)} bytes; {MAX_MESSAGE_BYTES} is the most")
     try:
         return _decoder.decode(message)
     except msgspec.ValidationError as error:
@@ -191,11 +209,11 @@ class StreamReader:
 
     def receive(self, message: bytes) -> Event:
         """The event in `message`. Raises a WireError."""
+        if self._stopped:
+            raise OutOfOrder("a message after stop")
         event = parse(message)
         if isinstance(event, Unknown):
             return event
-        if self._stopped:
-            raise OutOfOrder("a message after stop")
         if isinstance(event, Connected):
             if self._connected:
                 raise OutOfOrder("connected came twice")
@@ -210,6 +228,8 @@ class StreamReader:
         self._count(event.sequence_number)
         if isinstance(event, Media) and event.media.track != "inbound":
             raise UnsupportedMedia(f"track {event.media.track!r}; only inbound is read")
+        if isinstance(event, Dtmf) and event.dtmf.track != "inbound_track":
+            raise UnsupportedMedia(f"a key on track {event.dtmf.track!r}; only inbound_track is the caller's")
         self._stopped = isinstance(event, Stop)
         return event
 
@@ -233,6 +253,29 @@ class StreamReader:
         if sequence <= self._sequence:
             raise OutOfOrder(f"sequence number {sequence} after {self._sequence}")
         self._sequence = sequence
+
+
+class Allowance:
+    """What one peer may send: pure, told how long the stream is there."""
+
+    def __init__(self) -> None:
+        self._messages = 0
+        self._bytes = 0
+        self._most_messages = MESSAGES_AHEAD
+        self._most_bytes = BYTES_AHEAD
+
+    def exceeded(self, message_bytes: int) -> bool:
+        """Count a message: whether it is more than was allowed when `renew` was last called."""
+        self._messages += 1
+        self._bytes += message_bytes
+        return self._messages > self._most_messages or self._bytes > self._most_bytes
+
+    def renew(self, age_s: float) -> None:
+        """The stream is `age_s` old. Raises Flooding when even that is too young for what has come."""
+        self._most_messages = MESSAGES_AHEAD + int(age_s * MESSAGES_A_SECOND)
+        self._most_bytes = BYTES_AHEAD + int(age_s * BYTES_A_SECOND)
+        if self._messages > self._most_messages or self._bytes > self._most_bytes:
+            raise Flooding(f"{self._messages} messages, {self._bytes} bytes in {age_s:.1f} s")
 
 
 class StreamWriter:

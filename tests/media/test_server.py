@@ -1,9 +1,12 @@
 """The real server on real sockets; the client is written on another library. Engines are fakes, so it is quick."""
 
 import asyncio
+import contextlib
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -123,21 +126,132 @@ async def test_a_socket_that_says_nothing_is_closed(server: MediaServer) -> None
 
 
 @pytest.mark.parametrize(
-    "message", ["not json", b"\x00\x01", "x" * 70_000, StreamMessages().connected(), '{"event":"media"}']
+    ("message", "reason"),
+    [
+        ("not json", "malformed"),
+        (b"\x00\x01", "a binary message"),
+        ("x" * 70_000, "oversized|broken_frames: .* payload size exceeding"),
+        (["x" * 40_000, "x" * 40_000], "oversized"),
+        (["x"] * 100, "oversized"),
+        (StreamMessages().connected(), "out_of_order"),
+        ('{"event":"media"}', "malformed"),
+    ],
 )
 async def test_a_peer_that_breaks_the_protocol_loses_its_stream_and_no_other(
-    server: MediaServer, directory: MemoryDirectory, message: str | bytes
+    server: MediaServer,
+    directory: MemoryDirectory,
+    message: str | bytes | list[str],
+    reason: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    directory.expect(call_of(template_of(QUICK)), "bad")
+    directory.expect(replace(call_of(template_of(QUICK)), call_id="call-2"), "bad")
     directory.expect(call_of(template_of(QUICK)), "good")
     messages = StreamMessages("MZ2")
     async with dial(server) as bad, dial(server) as good:
         await begin(bad, StreamMessages(), "bad")
         await begin(good, messages)
-        await bad.send(message)
+        with contextlib.suppress(websockets.ConnectionClosed):  # it may close before all of it is sent
+            await bad.send(message)
         assert await close_code(bad) in (1003, 1009)
         await answer_marks(good, messages)
     assert good.close_code == 1000
+    closed = [record.getMessage() for record in caplog.records if "closed: " in record.getMessage()]
+    assert len(closed) == 1
+    assert re.match(f"stream MZ1: closed: ({reason})", closed[0])
+
+
+async def test_frames_that_are_no_websocket_close_the_stream_with_a_reason(
+    server: MediaServer, directory: MemoryDirectory, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory.expect(call_of())
+    async with dial(server) as socket:
+        await begin(socket, StreamMessages())
+        await socket.recv()
+        socket.transport.write(b"\x8b\x80abcd")  # opcode 0xB is nothing
+        await close_code(socket)
+    assert "stream MZ1: closed: broken_frames: Received frame with invalid opcode" in caplog.text
+
+
+async def test_a_message_after_stop_closes_the_stream(
+    server: MediaServer, directory: MemoryDirectory, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory.expect(call_of())
+    messages = StreamMessages()
+    async with dial(server) as socket:
+        await begin(socket, messages)
+        await socket.recv()
+        await socket.send(messages.stop())
+        await socket.send(messages.media(b"\xff" * 160))
+        assert await close_code(socket) == 1003
+        async with asyncio.timeout(5):
+            await directory.reported.wait()
+    assert "stream MZ1: closed: out_of_order: a message after stop" in caplog.text
+    assert directory.reports[0].ending is Ending.CALLER_HUNG_UP
+
+
+async def test_a_flood_of_messages_closes_the_stream(
+    server: MediaServer, directory: MemoryDirectory, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory.expect(call_of())
+    messages = StreamMessages()
+    async with dial(server) as socket:
+        await begin(socket, messages)
+        with contextlib.suppress(websockets.ConnectionClosed):
+            for _ in range(4000):
+                await socket.send(messages.dtmf("1"))
+        assert await close_code(socket) == 1003
+    assert "closed: flooding: " in caplog.text
+
+
+async def test_pings_are_answered_and_those_who_do_not_read_the_answers_are_dropped(
+    server: MediaServer, directory: MemoryDirectory, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory.expect(call_of())
+    async with dial(server) as socket:
+        await begin(socket, StreamMessages())
+        async with asyncio.timeout(5):
+            await (await socket.ping())
+        socket.transport.pause_reading()
+        ping = b"\x89\xfd\x00\x00\x00\x00" + b"p" * 125
+        async with asyncio.timeout(20):
+            while not directory.reported.is_set():
+                socket.transport.write(ping * 1000)
+                await asyncio.sleep(0.001)
+        socket.transport.abort()
+    assert "bytes unread" in caplog.text
+
+
+async def test_a_second_stream_of_a_call_replaces_the_first_which_reports_nothing(
+    server: MediaServer, directory: MemoryDirectory, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory.expect(call_of(template_of(QUICK)), "one")
+    directory.expect(call_of(template_of(QUICK)), "two")
+    messages = StreamMessages("MZ2")
+    async with dial(server) as first:
+        await begin(first, StreamMessages("MZ1"), "one")
+        await first.recv()
+        async with dial(server) as second:
+            await begin(second, messages, "two")
+            assert await close_code(first) == 1008
+            await answer_marks(second, messages)
+        assert second.close_code == 1000
+    assert [report.ending for report in directory.reports] == [Ending.REACHED_END]
+    assert "stream MZ1: closed: replaced by stream MZ2 of the same call" in caplog.text
+
+
+async def test_a_token_that_was_taken_opens_no_second_stream_and_does_not_disturb_the_first(
+    server: MediaServer, directory: MemoryDirectory
+) -> None:
+    directory.expect(call_of(template_of(QUICK)))
+    messages = StreamMessages("MZ1")
+    async with dial(server) as first:
+        await begin(first, messages)
+        await first.recv()
+        async with dial(server) as second:
+            await begin(second, StreamMessages("MZ2"))
+            assert await close_code(second) == 1008
+        await answer_marks(first, messages)
+    assert first.close_code == 1000
 
 
 async def test_a_message_in_several_frames_is_read_as_one(server: MediaServer, directory: MemoryDirectory) -> None:

@@ -59,18 +59,22 @@ MEDIA: dict[str, Any] = {
         ("null", "malformed"),
         ('"media"', "malformed"),
         ("{}", "malformed"),
-        ("[" * 100_000, "malformed"),
+        ("[" * 60_000, "malformed"),
         (json.dumps({**MEDIA, "sequenceNumber": 2}), "malformed"),
         (json.dumps({**MEDIA, "sequenceNumber": "two"}), "malformed"),
         (json.dumps({**MEDIA, "sequenceNumber": "1" * 5000}), "malformed"),
         (json.dumps({**MEDIA, "media": {"payload": "not base64!"}}), "malformed"),
         (json.dumps({**MEDIA, "media": {"payload": 7}}), "malformed"),
-        (json.dumps({**MEDIA, "media": {"payload": "A" * 70_000}}), "malformed"),
+        (json.dumps({**MEDIA, "media": {"payload": "A" * 70_000}}), "oversized"),
         (json.dumps({**MEDIA, "media": {**MEDIA["media"], "track": "outbound"}}), "unsupported_media"),
         (json.dumps({**MEDIA, "streamSid": "MZ2"}), "wrong_stream"),
         (json.dumps({**MEDIA, "sequenceNumber": "1"}), "out_of_order"),
         (json.dumps({**MEDIA, "event": "start"}), "malformed"),
         (json.dumps({**MEDIA, "event": "dtmf", "dtmf": {"digit": "12"}}), "malformed"),
+        (
+            json.dumps({**MEDIA, "event": "dtmf", "dtmf": {"track": "outbound_track", "digit": "1"}}),
+            "unsupported_media",
+        ),
         (StreamMessages().connected(), "out_of_order"),
         (StreamMessages().start(), "out_of_order"),
     ],
@@ -92,6 +96,36 @@ def test_nothing_may_come_before_start_or_after_stop() -> None:
     reader.receive(messages.stop().encode())
     with pytest.raises(twilio.OutOfOrder, match="after stop"):
         reader.receive(messages.media(b"\xff").encode())
+    with pytest.raises(twilio.OutOfOrder, match="after stop"):
+        reader.receive(b'{"event":"weather"}')
+
+
+def test_all_kinds_of_events_share_one_sequence() -> None:
+    reader, messages = started()
+    reader.receive(messages.dtmf("1").encode())
+    late = messages.mark("m1").encode()
+    reader.receive(messages.media(b"\xff").encode())
+    with pytest.raises(twilio.OutOfOrder, match="sequence number 3 after 4"):
+        reader.receive(late)
+
+
+def test_a_peer_may_send_late_what_its_network_held_back_but_no_flood() -> None:
+    allowance, loud = twilio.Allowance(), twilio.Allowance()
+    minute = 60 * 55
+    for _ in range(minute):
+        if allowance.exceeded(340):
+            allowance.renew(60.0)
+    for _ in range(1500):  # half a minute was held back
+        if allowance.exceeded(340):
+            allowance.renew(61.0)
+    with pytest.raises(twilio.Flooding, match="messages"):
+        for _ in range(10_000):
+            if allowance.exceeded(100):
+                allowance.renew(61.0)
+    with pytest.raises(twilio.Flooding, match="bytes"):
+        for _ in range(100):
+            if loud.exceeded(60_000):
+                loud.renew(5.0)
 
 
 def test_other_audio_than_the_telephones_is_refused() -> None:

@@ -110,22 +110,18 @@ def test_all_kinds_of_events_share_one_sequence() -> None:
 
 
 def test_a_peer_may_send_late_what_its_network_held_back_but_no_flood() -> None:
-    allowance, loud = twilio.Allowance(), twilio.Allowance()
-    minute = 60 * 55
-    for _ in range(minute):
-        if allowance.exceeded(340):
-            allowance.renew(60.0)
-    for _ in range(1500):  # half a minute was held back
-        if allowance.exceeded(340):
-            allowance.renew(61.0)
+    def send(allowance: twilio.Allowance, *, messages: int, of_bytes: int, age_s: float) -> None:
+        for _ in range(messages):
+            if allowance.exceeded(of_bytes):
+                allowance.renew(age_s)
+
+    many, long = twilio.Allowance(), twilio.Allowance()
+    send(many, messages=60 * 55, of_bytes=340, age_s=60)
+    send(many, messages=30 * 55, of_bytes=340, age_s=61)  # half a minute was held back
     with pytest.raises(twilio.Flooding, match="messages"):
-        for _ in range(10_000):
-            if allowance.exceeded(100):
-                allowance.renew(61.0)
+        send(many, messages=10_000, of_bytes=100, age_s=62)
     with pytest.raises(twilio.Flooding, match="bytes"):
-        for _ in range(100):
-            if loud.exceeded(60_000):
-                loud.renew(5.0)
+        send(long, messages=100, of_bytes=60_000, age_s=5)
 
 
 def test_other_audio_than_the_telephones_is_refused() -> None:

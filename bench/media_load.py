@@ -58,8 +58,8 @@ class Seen:
 
     `late_frames` arrived more than 20 ms after they should have been sent (a tick of 20 ms behind the lead), and
     `unheard_frames` after they should have been heard, both as far as this process was on time itself: `slow_ticks`.
-    `began_s`, `ended_s` and `burst_s` are moments of the system's monotonic clock. `lost_frames` are missing in utterances that were
-    begun; `streams_lost` were closed by the other side.
+    `began_s`, `ended_s` and `burst_s` are moments of the system's monotonic clock. `lost_frames` are missing in
+    utterances that were begun; `streams_lost` were closed by the other side.
     """
 
     streams: int = 0
@@ -102,7 +102,10 @@ class Caller(WSListener):
     def __init__(self, number: int, plan: "Plan") -> None:
         self._plan = plan
         self._sid = f"MZ{number:032x}"
-        self._head = b'{"event":"media","sequenceNumber":"%d","media":{"track":"inbound","chunk":"%d","timestamp":"%d","payload":"'
+        self._head = (
+            b'{"event":"media","sequenceNumber":"%d","media":'
+            b'{"track":"inbound","chunk":"%d","timestamp":"%d","payload":"'
+        )
         self._tail = b'"},"streamSid":"' + self._sid.encode() + b'"}'
         self._number = number
         self._sequence = 0

@@ -4,15 +4,12 @@
 Runs in a virtual environment of its own, without anything of ours. Prints its port; ends with SIGTERM.
 """
 
-import asyncio
 import socket
-import sys
 from collections.abc import AsyncGenerator
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, WebSocket
-from loguru import logger
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADParams
 from pipecat.frames.frames import (
@@ -125,8 +122,6 @@ async def stream(websocket: WebSocket) -> None:
 
 
 async def _main() -> None:
-    logger.remove()
-    logger.add(sys.stderr, level="WARNING")
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="websockets-sansio"))

@@ -44,8 +44,8 @@ class Run:
 
 @dataclass(frozen=True)
 class Sent:
-    """What our server says of its frames in the window: `late` were handed to the kernel more than 20 ms after their time.
-    The burst's figures are of streams that were there before it, for the two seconds after."""
+    """What our server says of its frames in the window: `late` were handed to the kernel more than 20 ms after their
+    time. The burst's figures are of streams that were there before it, for the two seconds after."""
 
     frames: int = 0
     late: int = 0
@@ -93,7 +93,7 @@ async def serving(command: Sequence[str], *, core: int | None = 0) -> AsyncItera
         cwd=HOUSE,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "LOGURU_LEVEL": "CRITICAL"},
     )
     assert process.stdout is not None
     try:
@@ -149,7 +149,7 @@ async def measure(name: str, command: Sequence[str], load: Load, *, core: int | 
         mb_a_stream=grown_mib * 1.048576 / (streams + load.burst),
         seen=seen,
         turn_ms=turn_ms,
-        sent=sent,
+        sent=sent if load.reply_frames else Sent(),
     )
 
 

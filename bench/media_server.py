@@ -5,9 +5,9 @@
             are instant
     local   the same with offline recognition and speech
 
-Prints its port. After SIGTERM it reads a window of the system's monotonic clock from standard input and prints, as JSON,
-what it has seen there of itself: how long each turn took from its end to the first frame handed to the kernel, and
-how many frames were handed over late (`Sent`).
+Prints its port. After SIGTERM it reads a window of the system's monotonic clock from standard input and prints, as
+JSON, what it has seen there of itself: how long each turn took from its end to the first frame handed to the kernel,
+and how many frames were handed over late (`Sent`).
 """
 
 import asyncio
@@ -237,9 +237,7 @@ class _Loopback:
             self._playback.mark_returned(event.mark.name)
         elif isinstance(event, twilio.Start):
             writer = twilio.StreamWriter(event.stream_sid)
-            self._playback = Playback(
-                writer=writer, send=self._link.send, ticker=self._ticker, on_played=lambda: None
-            )
+            self._playback = Playback(writer=writer, send=self._link.send, ticker=self._ticker, on_played=lambda: None)
 
     def refuse(self, code: int, reason: str) -> None:
         self._link.close(code, reason)

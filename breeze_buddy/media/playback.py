@@ -3,8 +3,8 @@
     queue ──frames, 20 ms apart──▶ Twilio's buffer (at most `lead_s`) ──▶ the caller's ear ──mark──▶ heard
 
 Audio is sent at most `lead_s` before it is due, so that a stall of the loop is not heard and a barge-in has
-little to clear. Marks, about two a second, say how far the caller has heard; words without their mark were
-not heard.
+little to clear. Marks, one behind each word that is not very short, say how far the caller has heard; words without
+their mark were not heard.
 """
 
 import asyncio
@@ -18,7 +18,8 @@ from breeze_buddy.media.ticker import Ticker
 from breeze_buddy.media.twilio import StreamWriter
 
 DEFAULT_LEAD_S = 0.2
-MARK_EVERY_FRAMES = 25
+LEAST_FRAMES_A_MARK = 8
+"""Words shorter than this share their mark with the next."""
 MOST_QUEUED_S = 10.0
 
 
@@ -29,6 +30,26 @@ class _Piece:
     mark: str
     words: str
     closes: bool
+
+
+def spoken_pieces(text: str, frames: int) -> list[tuple[str, int]]:
+    """Words, and the frame before which they have been said. A word takes as long as it has letters, and one for the
+    pause behind it. The last piece ends with the last frame."""
+    words = text.split()
+    letters = sum(len(word) + 1 for word in words) or 1
+    pieces: list[tuple[str, int]] = []
+    since: list[str] = []
+    said = begin = 0
+    for word in words:
+        since.append(word)
+        said += len(word) + 1
+        end = frames * said // letters
+        if end - begin >= LEAST_FRAMES_A_MARK and end < frames:
+            pieces.append((" ".join(since), end))
+            since, begin = [], end
+    if since and pieces and frames - begin < LEAST_FRAMES_A_MARK:
+        since.insert(0, pieces.pop()[0])
+    return [*pieces, (" ".join(since), frames)]
 
 
 class Playback:
@@ -77,13 +98,13 @@ class Playback:
     def add(self, sentence: SpokenChunk) -> None:
         """Queue a sentence; what is due goes out at once."""
         frames = mulaw.frames(sentence.audio)
-        words = sentence.text.split()
-        pieces = max(1, min(len(words), round(len(frames) / MARK_EVERY_FRAMES)))
-        for i in range(pieces):
-            self._queue.extend(frames[i * len(frames) // pieces : (i + 1) * len(frames) // pieces])
+        pieces = spoken_pieces(sentence.text, len(frames))
+        begin = 0
+        for said, end in pieces:
+            self._queue.extend(frames[begin:end])
+            begin = end
             self._marks += 1
-            said = " ".join(words[i * len(words) // pieces : (i + 1) * len(words) // pieces])
-            self._queue.append(_Piece(mark=f"m{self._marks}", words=said, closes=i == pieces - 1))
+            self._queue.append(_Piece(mark=f"m{self._marks}", words=said, closes=end == len(frames)))
         self._sentences.append(sentence)
         self._queued_frames += len(frames)
         self._check_room()

@@ -285,6 +285,14 @@ class MediaServer:
         return WSUpgradeResponseWithListener(response, None)
 
 
+def prepare_process() -> None:
+    """Once the models are loaded: speech runs in threads of its own, which give the interpreter back sooner, and pauses
+    of the collector are kept short by leaving out what lives as long as the process."""
+    sys.setswitchinterval(0.001)
+    gc.collect()
+    gc.freeze()
+
+
 async def serve(
     settings: Settings,
     directory: CallDirectory,
@@ -313,11 +321,7 @@ async def serve(
         capacity=settings.pod_capacity,
         bounded=settings.pod_isolation,
     )
-    # Speech runs in threads of its own: they give the interpreter back sooner, and pauses of the collector are
-    # kept short by leaving out what lives as long as the process.
-    sys.setswitchinterval(0.001)
-    gc.collect()
-    gc.freeze()
+    prepare_process()
     await server.start()
     log.info("media server listens on %s:%d", settings.media_host, server.port)
     try:

@@ -19,7 +19,7 @@ BYTES_A_SECOND = 50_000
 """A telephone makes some 55 messages and 18,000 bytes a second, and a network that was stuck delivers all at once what
 was kept meanwhile. Whoever sends more than this would use up the time of other calls."""
 
-Number = Annotated[str, Meta(pattern=r"^[0-9]{1,18}$")]
+MOST_DIGITS = 18
 Name = Annotated[str, Meta(min_length=1, max_length=512)]
 
 
@@ -94,7 +94,7 @@ class StartDetails(Struct, frozen=True, rename="camel"):
 class Start(_Message, frozen=True, tag="start"):
     """The call that the socket carries, and the `<Parameter>`s of its TwiML."""
 
-    sequence_number: Number
+    sequence_number: str
     stream_sid: Name
     start: StartDetails
 
@@ -102,14 +102,14 @@ class Start(_Message, frozen=True, tag="start"):
 class MediaDetails(Struct, frozen=True, rename="camel"):
     payload: bytes  # msgspec decodes the base64
     track: str = "inbound"
-    chunk: Number = "1"
-    timestamp: Number = "0"
+    chunk: str = "1"
+    timestamp: str = "0"
 
 
 class Media(_Message, frozen=True, tag="media"):
     """Audio of the caller, usually 20 ms."""
 
-    sequence_number: Number
+    sequence_number: str
     stream_sid: Name
     media: MediaDetails
 
@@ -122,7 +122,7 @@ class DtmfDetails(Struct, frozen=True, rename="camel"):
 class Dtmf(_Message, frozen=True, tag="dtmf"):
     """A key that the caller pressed."""
 
-    sequence_number: Number
+    sequence_number: str
     stream_sid: Name
     dtmf: DtmfDetails
 
@@ -134,7 +134,7 @@ class MarkDetails(Struct, frozen=True, rename="camel"):
 class Mark(_Message, frozen=True, tag="mark"):
     """A mark of ours comes back: what was sent before it has played, or was cleared."""
 
-    sequence_number: Number
+    sequence_number: str
     stream_sid: Name
     mark: MarkDetails
 
@@ -147,7 +147,7 @@ class StopDetails(Struct, frozen=True, rename="camel"):
 class Stop(_Message, frozen=True, tag="stop"):
     """The stream ended: the caller hung up, or the call was moved elsewhere."""
 
-    sequence_number: Number
+    sequence_number: str
     stream_sid: Name
     stop: StopDetails = StopDetails()
 
@@ -212,6 +212,11 @@ class StreamReader:
         if self._stopped:
             raise OutOfOrder("a message after stop")
         event = parse(message)
+        if type(event) is Media and event.stream_sid == self.stream_sid:  # nearly all of them
+            self._count(event.sequence_number)
+            if event.media.track != "inbound":
+                raise UnsupportedMedia(f"track {event.media.track!r}; only inbound is read")
+            return event
         if isinstance(event, Unknown):
             return event
         if isinstance(event, Connected):
@@ -226,8 +231,6 @@ class StreamReader:
         elif event.stream_sid != self.stream_sid:
             raise WrongStream("the message names another stream")
         self._count(event.sequence_number)
-        if isinstance(event, Media) and event.media.track != "inbound":
-            raise UnsupportedMedia(f"track {event.media.track!r}; only inbound is read")
         if isinstance(event, Dtmf) and event.dtmf.track != "inbound_track":
             raise UnsupportedMedia(f"a key on track {event.dtmf.track!r}; only inbound_track is the caller's")
         self._stopped = isinstance(event, Stop)
@@ -249,6 +252,8 @@ class StreamReader:
         self.stream_sid = event.stream_sid
 
     def _count(self, number: str) -> None:
+        if not (number.isdigit() and number.isascii() and len(number) <= MOST_DIGITS):
+            raise MalformedMessage(f"the sequence number {number[:MOST_DIGITS]!r} is no number")
         sequence = int(number)
         if sequence <= self._sequence:
             raise OutOfOrder(f"sequence number {sequence} after {self._sequence}")

@@ -93,7 +93,8 @@ def test_a_kind_word_now_and_then_and_the_caller_is_not_answered_meanwhile() -> 
 
     report, phone = held(story)
     assert said(report)[2:4] == ["agent: Please hold.", "caller: a human"]
-    assert set(said(report)[4:]) == {"agent: One moment."}
+    assert set(said(report)[4:-1]) == {"agent: One moment."}
+    assert said(report)[-1] in ("agent: One moment.", "agent: One –")
     assert len(phone.directory.asked_for_humans) == 1
     gaps = [late - early for early, late in pairwise(phone.frames_s)]
     assert max(gaps) <= 4.5

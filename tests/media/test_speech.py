@@ -9,6 +9,7 @@ import sys
 import time
 from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -321,7 +322,7 @@ async def test_a_whole_call_by_voice_over_a_real_socket(engines: Engines, speake
         RealTimeCaller(speaker, "c", "Please do not call me again."),
     ]
     for token in "abc":
-        directory.expect(call_of(template_of(turns={"end_of_turn_ms": 600})), token)
+        directory.expect(replace(call_of(template_of(turns={"end_of_turn_ms": 600})), call_id=f"call-{token}"), token)
     before = time.process_time()
     try:
         async with asyncio.timeout(60):

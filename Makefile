@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo up test lint format types histories bench-router bench-upload bench-transfer bench-leads race lock clean help
+.PHONY: demo up test lint format types histories bench-router bench-upload bench-transfer bench-leads bench-media fuzz soak race lock clean help
 
 help:
 	@echo "make demo    run a campaign of simulated people to its end (DEMO_ARGS=\"--leads 5 --seed 7 --keep\")"
@@ -17,6 +17,9 @@ help:
 	@echo "make bench-upload  a file of 100,000 leads on SQLite and PostgreSQL (BENCH_ARGS=\"--json FILE\")"
 	@echo "make bench-leads     what a lead costs, leads a second, pacing, dispatch (BENCH_ARGS=\"--only cost --json FILE\")"
 	@echo "make bench-transfer  what callers hear while they are handed to a human, in seconds"
+	@echo "make bench-media     the media server beside a bare echo and Pipecat (BENCH_ARGS=\"--json FILE\")"
+	@echo "make fuzz            100,000 messages of any kind at the media server: no crash, no leak"
+	@echo "make soak            minutes of calls that come and go (SOAK_ARGS=\"--minutes 30\"): nothing grows"
 	@echo "make race            10,000 grants by eight dispatchers at once, none twice"
 	@echo "make histories       workflow histories for the replay tests, written anew"
 	@echo "make lock    write constraints.txt anew from pyproject.toml"
@@ -78,6 +81,17 @@ bench-leads: $(READY)
 # Silence that callers live through when they are handed to a human, six calls at a time.
 bench-transfer: $(READY)
 	TRANSFERS_AT_ONCE=6 $(BIN)/python -m pytest -q -s tests/end_to_end/test_transfer.py -k every_ending
+
+# Five minutes, on 127.0.0.1 only; installs Pipecat in a virtual environment of its own (BENCH_ARGS="--no-pipecat"
+# leaves it out). Wants a machine that does nothing else.
+bench-media: $(READY)
+	$(BIN)/python -m bench.media $(BENCH_ARGS)
+
+fuzz: $(READY)
+	FUZZ_MESSAGES=100000 $(BIN)/python -m pytest -q -s tests/media/test_fuzz.py
+
+soak: $(READY)
+	$(BIN)/python -m bench.media_soak $(SOAK_ARGS)
 
 lock:
 	uv pip compile --quiet --universal --generate-hashes --no-header --extra dev --python-version 3.11 \

@@ -48,6 +48,9 @@ class Plan:
     burst: int = 20
     local_streams: int = 30
     sections: tuple[str, ...] = SECTIONS
+    ramp_s: float = 6.3
+    before_s: float = 3.0
+    settle_s: float = 4.0
 
 
 @dataclass
@@ -123,7 +126,8 @@ async def run(plan: Plan, sounds: Sounds, rival: Path | None = None) -> Bench:
 
     def load(streams: int, url: str = STREAM_PATH, **more: int) -> Load:
         files = {"sound": str(sounds.speech), "noise": str(sounds.noise)}
-        return Load(url=url, streams=streams, window_s=plan.seconds, pause_s=3.0, **files, **more)  # type: ignore[arg-type]
+        times = {"ramp_s": plan.ramp_s, "before_s": plan.before_s, "settle_s": plan.settle_s}
+        return Load(url, streams, plan.seconds, pause_s=3.0, **files, **times, **more)  # type: ignore[arg-type]
 
     async def add(name: str, command: tuple[str, ...], asked: Load) -> None:
         print(f"{name}: {asked.streams} streams …", file=sys.stderr, flush=True)

@@ -44,7 +44,7 @@ class Load:
     noise: str
     before_s: float = 3.0
     ramp_s: float = 6.3
-    settle_s: float = 1.0
+    settle_s: float = 4.0
     lead_s: float = 0.2
     greeting_frames: int = 0
     reply_frames: int = 0
@@ -265,7 +265,7 @@ class Plan:
         for _ in range(load.streams):
             await self.call()
             await asyncio.sleep(load.ramp_s / load.streams)
-        await asyncio.sleep(load.before_s + load.settle_s)
+        await asyncio.sleep(load.settle_s)
         self.measuring = True
         print("measuring", flush=True)
         self.seen.began_s = time.monotonic()

@@ -4,10 +4,11 @@
     talk    whole conversations: Silero, turns, the scripted flow, transcript, states; recognition and speech
             are instant
     local   the same with offline recognition and speech
+    plain   as talk, with nothing that watches it: for hours
 
-Prints its port. After SIGTERM it reads a window of the system's monotonic clock from standard input and prints, as
-JSON, what it has seen there of itself: how long each turn took from its end to the first frame handed to the kernel,
-and how many frames were handed over late (`Sent`).
+Prints its port, and how many tasks and streams it has for every SIGUSR1. After SIGTERM it reads a window of the
+system's monotonic clock from standard input and prints, as JSON, what it has seen there of itself: how long each turn
+took from its end to the first frame handed to the kernel, and how many frames were handed over late (`Sent`).
 """
 
 import asyncio
@@ -260,7 +261,7 @@ def _engines(kind: str) -> Engines:
     executor = ThreadPoolExecutor(1, thread_name_prefix="voice-activity")
     silero = SileroVoiceActivity(packaged_vad_model(), executor)
     return Engines(
-        voice_activity=WatchedVoiceActivity(silero),
+        voice_activity=silero if kind == "plain" else WatchedVoiceActivity(silero),
         transcriber=SaysYes(),
         dialogue=ScriptedDialogue(),
         speaker=Hums(),
@@ -273,7 +274,14 @@ async def _main(kind: str) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asked.set)
     engines = _engines(kind)
     figures = Figures()
-    server = Wire(directory=Calls(), engines=engines) if kind == "wire" else Talking(figures, engines)
+    server: MediaServer
+    if kind == "plain":
+        server = MediaServer(directory=Calls(), engines=engines)
+    else:
+        server = Wire(directory=Calls(), engines=engines) if kind == "wire" else Talking(figures, engines)
+    asyncio.get_running_loop().add_signal_handler(
+        signal.SIGUSR1, lambda: print(len(asyncio.all_tasks()), server.streams, flush=True)
+    )
     prepare_process()
     await server.start()
     print(server.port, flush=True)

@@ -3,8 +3,8 @@
     queue ──frames, 20 ms apart──▶ Twilio's buffer (at most `lead_s`) ──▶ the caller's ear ──mark──▶ heard
 
 Audio is sent at most `lead_s` before it is due, so that a stall of the loop is not heard and a barge-in has
-little to clear. Marks, one behind each word that is not very short, say how far the caller has heard; words without
-their mark were not heard.
+little to clear. A mark behind each chunk, which is a word or a few (`words_in_sound.py`), says how far the caller has
+heard; words without their mark were not heard.
 """
 
 import asyncio
@@ -18,38 +18,15 @@ from breeze_buddy.media.ticker import Ticker
 from breeze_buddy.media.twilio import StreamWriter
 
 DEFAULT_LEAD_S = 0.2
-LEAST_FRAMES_A_MARK = 8
-"""Words shorter than this share their mark with the next."""
 MOST_QUEUED_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """The words before a mark. `closes` is the sentence that is complete with it."""
+    """The words before a mark."""
 
     mark: str
     words: str
-    closes: bool
-
-
-def spoken_pieces(text: str, frames: int) -> list[tuple[str, int]]:
-    """Words, and the frame before which they have been said. A word takes as long as it has letters, and one for the
-    pause behind it. The last piece ends with the last frame."""
-    words = text.split()
-    letters = sum(len(word) + 1 for word in words) or 1
-    pieces: list[tuple[str, int]] = []
-    since: list[str] = []
-    said = begin = 0
-    for word in words:
-        since.append(word)
-        said += len(word) + 1
-        end = frames * said // letters
-        if end - begin >= LEAST_FRAMES_A_MARK and end < frames:
-            pieces.append((" ".join(since), end))
-            since, begin = [], end
-    if since and pieces and frames - begin < LEAST_FRAMES_A_MARK:
-        since.insert(0, pieces.pop()[0])
-    return [*pieces, (" ".join(since), frames)]
 
 
 class Playback:
@@ -71,7 +48,7 @@ class Playback:
         self._lead_s = lead_s
         self._queue: deque[bytes | _Piece] = deque()
         self._pending: deque[_Piece] = deque()  # marks sent, not yet back
-        self._sentences: deque[SpokenChunk] = deque()  # begun or queued, not yet heard to their end
+        self._chunks: deque[SpokenChunk] = deque()  # begun or queued, not yet heard to their end
         self._heard: list[str] = []
         self._queued_frames = 0
         self._marks = 0
@@ -95,17 +72,13 @@ class Playback:
         """Wait until more may be queued: speech is rendered at most 10 s ahead."""
         await self._room.wait()
 
-    def add(self, sentence: SpokenChunk) -> None:
-        """Queue a sentence; what is due goes out at once."""
-        frames = mulaw.frames(sentence.audio)
-        pieces = spoken_pieces(sentence.text, len(frames))
-        begin = 0
-        for said, end in pieces:
-            self._queue.extend(frames[begin:end])
-            begin = end
-            self._marks += 1
-            self._queue.append(_Piece(mark=f"m{self._marks}", words=said, closes=end == len(frames)))
-        self._sentences.append(sentence)
+    def add(self, chunk: SpokenChunk) -> None:
+        """Queue some words; what is due goes out at once."""
+        frames = mulaw.frames(chunk.audio)
+        self._marks += 1
+        self._queue.extend(frames)
+        self._queue.append(_Piece(mark=f"m{self._marks}", words=" ".join(chunk.text.split())))
+        self._chunks.append(chunk)
         self._queued_frames += len(frames)
         self._check_room()
         self._ticker.join(self.tick)
@@ -153,15 +126,15 @@ class Playback:
             self._hear(self._pending.popleft())
 
     def clear(self) -> list[SpokenChunk]:
-        """Stop at once, on our side and on Twilio's; the sentences that were not heard to their end."""
+        """Stop at once, on our side and on Twilio's; the chunks that were not heard to their end."""
         if self._pending or self.sent_until_s > asyncio.get_running_loop().time():
             self._send(self._writer.clear())
         return self.abandon()
 
     def abandon(self) -> list[SpokenChunk]:
         """Forget what was not heard, without a word to Twilio (its socket may be gone)."""
-        unheard = list(self._sentences)
-        self._sentences.clear()
+        unheard = list(self._chunks)
+        self._chunks.clear()
         self._queue.clear()
         self._pending.clear()
         self._queued_frames = 0
@@ -179,8 +152,7 @@ class Playback:
 
     def _hear(self, piece: _Piece) -> None:
         self._heard.append(piece.words)
-        if piece.closes:
-            self._sentences.popleft()
+        self._chunks.popleft()
 
     def _check_room(self) -> None:
         if self._queued_frames * mulaw.FRAME_S < MOST_QUEUED_S:

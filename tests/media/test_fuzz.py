@@ -25,7 +25,7 @@ from breeze_buddy.media.session import SessionLimits
 from tests.media.fakes import KnownSounds, LoudIsSpeech, MemoryDirectory, Monotone, StreamMessages, call_of
 
 MESSAGES = int(os.environ.get("FUZZ_MESSAGES", "1000"))
-A_STREAM = 20
+A_STREAM = 60
 """Messages of one example, at most."""
 
 json_values = st.recursive(
@@ -34,6 +34,10 @@ json_values = st.recursive(
     max_leaves=8,
 )
 Change = Callable[[dict[str, Any]], Any]
+
+
+def _unchanged(message: dict[str, Any]) -> Any:
+    return message
 
 
 def _with(key: str, value: Any) -> Change:
@@ -52,16 +56,17 @@ def _without(key: str) -> Change:
 fields = st.sampled_from(["event", "sequenceNumber", "streamSid", "media", "start", "dtmf", "mark", "stop", "extra"])
 inner_fields = st.sampled_from(["payload", "track", "chunk", "timestamp", "digit", "name", "callSid", "mediaFormat"])
 changes: st.SearchStrategy[Change] = st.one_of(
-    st.builds(lambda: lambda message: message),
+    *[st.just(_unchanged)] * 12,  # most are right, so that a stream lives for a while
     st.builds(_with, fields, json_values),
     st.builds(_within, inner_fields, json_values),
     st.builds(_without, fields),
     st.builds(lambda value: lambda message: value, json_values),
 )
-kinds = st.sampled_from(["connected", "start", "media", "media", "media", "dtmf", "mark", "stop", "weather"])
+kinds = st.sampled_from([*["media"] * 20, *["dtmf", "mark", "weather"] * 4, "connected", "start", "stop"])
 raw = st.binary(max_size=120) | st.text(max_size=120) | st.builds("x".__mul__, st.integers(0, 70_000))
 fragments = st.lists(st.text(max_size=40), min_size=2, max_size=5)
-scripts = st.lists(st.tuples(kinds, changes) | raw | fragments, min_size=1, max_size=A_STREAM)
+twilios = st.tuples(kinds, changes)
+scripts = st.lists(st.one_of(*[twilios] * 20, raw, fragments), min_size=A_STREAM // 2, max_size=A_STREAM)
 
 
 def written(messages: StreamMessages, item: Any) -> str | bytes | list[str]:
@@ -128,8 +133,14 @@ class Target:
         finally:
             socket.transport.abort()
         await self.good.send(self.messages.media(b"\xff" * 160))
+        if self.streams % 50 == 0:  # before it would end by itself
+            await self.good.send(self.messages.stop())
+            await self.good.wait_closed()
+            assert self.good.close_code == 1000, "the good call was closed"
+            self.good, self.messages = await self.dial("good")
+            await self.good.recv()
         async with asyncio.timeout(5):
-            while self.server.streams > 1:
+            while self.server.streams > 1:  # noqa: ASYNC110 - nobody is told when a stream is gone
                 await asyncio.sleep(0)
         self.directory.reports.clear()
         self.directory.states.clear()
@@ -148,7 +159,7 @@ class Target:
 @pytest.mark.alone
 def test_whatever_is_sent_costs_its_own_stream_at_most(caplog: pytest.LogCaptureFixture) -> None:
     target = Target()
-    examples = max(1, MESSAGES // 10)
+    examples = max(1, MESSAGES // 50)
 
     @settings(
         max_examples=examples,
@@ -163,7 +174,6 @@ def test_whatever_is_sent_costs_its_own_stream_at_most(caplog: pytest.LogCapture
         caplog.clear()
         assert target.failures == []
 
-    rounds = max(2, MESSAGES // (examples * 5))
     tracemalloc.start()
     try:
         fire()
@@ -175,7 +185,6 @@ def test_whatever_is_sent_costs_its_own_stream_at_most(caplog: pytest.LogCapture
     finally:
         tracemalloc.stop()
     print(f"\n{target.sent} messages on {target.streams} streams; bytes, tasks, files: {before} then {after}")
-    assert rounds
     assert target.good.close_code is None, "the good call was closed"
     assert after[1:] == before[1:], "tasks or files are left over"
     assert after[0] - before[0] < 300_000 + 2 * (target.streams if MESSAGES > 10_000 else 0), "memory is left over"

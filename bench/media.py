@@ -41,7 +41,7 @@ class Plan:
 
     seconds: float = 20.0
     wire_streams: int = 100
-    talk_streams: int = 60
+    talk_streams: int = 100
     rival_streams: int = 6
     full_streams: int = 140
     burst_streams: int = 40

@@ -26,6 +26,11 @@ def level(pcm: bytes) -> int:
     return audioop.rms(pcm, 2)
 
 
+def peak(pcm: bytes) -> int:
+    """The loudest sample of 16-bit PCM, whatever its sign."""
+    return audioop.max(pcm, 2)
+
+
 def duration_s(mulaw: bytes) -> float:
     return len(mulaw) / SAMPLE_RATE_HZ
 

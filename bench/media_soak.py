@@ -75,7 +75,7 @@ async def soak(minutes: float, streams: int, sounds: Sounds) -> list[Look]:
                 sound=str(sounds.speech),
                 pause_s=3.0,
                 noise=str(sounds.noise),
-                before_s=1.0,
+                before_s=2.0,  # after the salutation, in which nothing is an answer
                 ramp_s=1.0,
                 settle_s=0.1,
                 token=f"round{len(looks)}",

@@ -22,9 +22,9 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Sounds:
 @pytest.mark.alone
 async def test_a_short_run_answers_every_caller_and_costs_little_beside_a_bare_echo(sounds: Sounds) -> None:
     plan = Plan(
-        seconds=5,
+        seconds=7,
         ramp_s=1.0,
-        before_s=1.0,
+        before_s=2.0,
         settle_s=0.5,
         wire_streams=20,
         talk_streams=12,

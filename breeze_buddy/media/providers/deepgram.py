@@ -84,6 +84,10 @@ class _Socket:
     def closed(self) -> bool:
         return self._ws.closed
 
+    def begin_turn(self) -> None:
+        """Nothing was asked of it yet."""
+        self.finalizing_since_s = None
+
     async def send_turn(self, audio: AsyncIterator[bytes]) -> None:
         """All of it, as it comes, and the wish for the last result."""
         async with closing(audio):
@@ -186,7 +190,7 @@ class DeepgramTranscriber:
         """Transcripts from sample `begin` of the turn on, each with how far there are final ones."""
         socket = await self._take()
         before = socket.heard
-        socket.finalizing_since_s = None
+        socket.begin_turn()
         sending = asyncio.create_task(socket.send_turn(tape.play(begin)))
         answered = False  # to the end, so that nothing more can come
         interim = ""

@@ -31,6 +31,7 @@ from breeze_buddy.media.registration import Registration, Served
 from breeze_buddy.media.session import FAILED, REFUSED, UNSUPPORTED, SessionLimits, StreamSession
 from breeze_buddy.media.ticker import Ticker
 from breeze_buddy.media.twilio import MAX_MESSAGE_BYTES
+from breeze_buddy.provider_settings import allowed_plugins
 from breeze_buddy.settings import PREFIX, Settings
 
 log = logging.getLogger(__name__)
@@ -311,6 +312,10 @@ async def serve(
     asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
+    if plugins := allowed_plugins(settings):
+        from breeze_buddy.media.providers.livekit import import_plugins
+
+        import_plugins(plugins)  # on this thread, as they want it, before anybody is on the phone
     engines = await asyncio.to_thread(load_engines, settings)
     server = MediaServer(
         directory=directory,

@@ -3,6 +3,8 @@ with Deepgram, ElevenLabs and OpenAI as local servers."""
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
@@ -300,3 +302,15 @@ async def test_speech_of_openais_interface_is_one_client_for_recognition_and_voi
         template = template_of(voice={"engine": "openai"}, transcriber={"engine": "openai"})
         report, _ = await called(settings, template, b"\x55" * 4800)
     assert said(report) == [GREETING, "caller: yes", "agent: Thank you very much. Goodbye."]
+
+
+def test_nothing_of_a_provider_is_imported_until_it_is_configured() -> None:
+    script = (
+        "import sys; import breeze_buddy.media.server; from breeze_buddy.media.providers.choosing import Providers;"
+        "from breeze_buddy.media.requests import NoRequests; from breeze_buddy.settings import Settings;"
+        "Providers(Settings(_env_file=None), NoRequests()).load();"
+        "print([name for name in ('openai', 'soxr', 'livekit', 'breeze_buddy.media.llm.dialogue',"
+        " 'breeze_buddy.media.providers.deepgram') if name in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env={"PATH": ""})
+    assert run.stdout.strip() == "[]"

@@ -26,7 +26,7 @@ from breeze_buddy.media.providers.connections import Connections
 from breeze_buddy.media.providers.failover import Candidate, FailoverSpeaker, FailoverTranscriber, Health
 from breeze_buddy.media.providers.kept_speech import KeptSpeech
 from breeze_buddy.media.requests import Requests
-from breeze_buddy.provider_settings import is_configured, what_is_missing
+from breeze_buddy.provider_settings import allowed_plugins, is_configured, what_is_missing
 from breeze_buddy.settings import Settings
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ class Providers:
         bare = TranscriberChoice.model_validate(choice.model_dump(include=set(TranscriberChoice.model_fields)))
 
         def make() -> Transcriber:
+            if choice.engine == "livekit":
+                return _livekit_transcriber(choice, settings, connections)
             if choice.engine == "deepgram":
                 from breeze_buddy.media.providers.deepgram import DeepgramTranscriber
 
@@ -134,6 +136,8 @@ class Providers:
         settings, connections = self._settings, self._connections
 
         def make() -> Speaker:
+            if choice.engine == "livekit":
+                return self._kept.of(_livekit_speaker(choice, settings, connections))
             if choice.engine == "elevenlabs":
                 from breeze_buddy.media.providers.elevenlabs import ElevenLabsSpeaker
 
@@ -146,7 +150,9 @@ class Providers:
             key_or_none = _secret(settings.openai_api_key)
             return self._kept.of(OpenAiSpeaker(connections, key=key_or_none, address=settings.openai_base_url))
 
-        made: Speaker = self._once(f"speaker {choice.engine}", make)
+        # A plugin's voice is made with all that was chosen of it; the others are told with each sentence.
+        which = choice.model_dump_json(exclude={"fallback"}) if choice.engine == "livekit" else choice.engine
+        made: Speaker = self._once(f"speaker {which}", make)
         return made
 
     # --- minds -------------------------------------------------------------------------------------------------
@@ -247,6 +253,33 @@ class Providers:
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]
+
+
+def _livekit_transcriber(choice: TranscriberChoice, settings: Settings, connections: Connections) -> Transcriber:
+    from breeze_buddy.media.providers.livekit import LivekitTranscriber, make
+
+    return LivekitTranscriber(_of_livekit(make, "STT", choice, settings, connections))
+
+
+def _livekit_speaker(choice: VoiceChoice, settings: Settings, connections: Connections) -> Speaker:
+    from breeze_buddy.media.providers.livekit import LivekitSpeaker, make
+
+    return LivekitSpeaker(_of_livekit(make, "TTS", choice, settings, connections))
+
+
+def _of_livekit(
+    make: Callable[..., Any],
+    kind: str,
+    choice: TranscriberChoice | VoiceChoice,
+    settings: Settings,
+    connections: Connections,
+) -> Any:
+    if choice.plugin not in allowed_plugins(settings):
+        raise NotHere(f"the LiveKit plugin {choice.plugin} is not in LIVEKIT_PLUGINS")
+    try:
+        return make(kind, choice, connections)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:  # not installed, no key, options it has not
+        raise NotHere(f"the LiveKit plugin {choice.plugin} cannot be used as chosen: {error}") from error
 
 
 def _secret(value: Any) -> str | None:

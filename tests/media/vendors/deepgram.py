@@ -4,6 +4,7 @@ It understands `sound_of(words)`: each word is 0.3 s of a sample value of its ow
 """
 
 import asyncio
+import audioop
 import json
 from collections.abc import Container
 from dataclasses import dataclass, field
@@ -47,6 +48,7 @@ class Deepgram:
     """`faults` are those of the first connections, `refusals` the HTTP answers before them; then all is well."""
 
     key: str = "dg-key"
+    encoding: str = "mulaw"
     final_every_words: int = 100
     faults: list[tuple[Fault, int]] = field(default_factory=list)  # and after how many words
     refusals: list[int] = field(default_factory=list)
@@ -76,7 +78,7 @@ class Deepgram:
             return web.json_response({"err_code": "INVALID_AUTH", "err_msg": "Invalid credentials."}, status=401)
         if self.refusals:
             return web.json_response({"err_code": "NO", "err_msg": "refused"}, status=self.refusals.pop(0))
-        assert request.query["encoding"] == "mulaw"
+        assert request.query["encoding"] == self.encoding
         assert request.query["sample_rate"] == "8000"
         self.queries.append(dict(request.query))
         ws = web.WebSocketResponse()
@@ -88,7 +90,8 @@ class Deepgram:
         runs = Runs(self.words)
         async for message in ws:
             if message.type is WSMsgType.BINARY:
-                for word, samples in runs.add(message.data):
+                sound = message.data if self.encoding == "mulaw" else audioop.lin2ulaw(message.data, 2)
+                for word, samples in runs.add(sound):
                     heard.append(self.words[word])
                     if fault != "none" and len(heard) == after_words:
                         if fault == "drops":

@@ -76,9 +76,7 @@ class CampaignDefinition(Pacing):
     numbers: tuple[E164, ...] = Field((), description="registered numbers; empty: TWILIO_PHONE_NUMBER")
     leads: tuple[LeadInput, ...] = Field((), max_length=10_000)
     pool: Pool | None = Field(None, description="media servers that serve it before those of the general pool")
-    start_at: Moment | None = Field(
-        None, description="it starts by itself at this time; null: when it is told to"
-    )
+    start_at: Moment | None = Field(None, description="it starts by itself at this time; null: when it is told to")
     recurrence: Recurrence | None = Field(
         None, description="a fresh campaign, with its leads, at each of these times (from start_at on)"
     )

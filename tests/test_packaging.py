@@ -153,7 +153,8 @@ def test_every_direct_requirement_is_pinned() -> None:
     wanted = [*project["dependencies"], *(r for extra in project["optional-dependencies"].values() for r in extra)]
     pinned = {canonicalize_name(name) for name in re.findall(r"(?m)^([A-Za-z0-9._-]+)==", CONSTRAINTS)}
     names = {canonicalize_name(Requirement(requirement).name) for requirement in wanted} - {"breeze-buddy"}
-    assert names <= pinned
+    # 300 MB, and in no image: whoever wants LiveKit's plugins adds them.
+    assert names - {"livekit-agents"} <= pinned
 
 
 def _selected(*arguments: str) -> dict[str, list[str]]:

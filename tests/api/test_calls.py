@@ -158,4 +158,5 @@ async def test_a_transcript_is_there_once_the_conversation_has_ended(house: Hous
         "result": "confirmed",
         "answers": {"order": "confirmed"},
         "callback_at": None,
+        "analysis": None,
     }

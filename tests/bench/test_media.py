@@ -90,7 +90,8 @@ async def test_a_short_soak_looks_at_the_server_when_nobody_is_on_it(sounds: Sou
     looks = await asyncio.wait_for(soak(0.05, 4, sounds), 120)
     assert [look.calls for look in looks] == [4, 8, 12, 16]
     assert looks[-1].files == looks[1].files
-    assert looks[-1].tasks == looks[1].tasks
+    # Not one more for each call; the server's own may be one more or less at the moment of a look.
+    assert abs(looks[-1].tasks - looks[1].tasks) <= 1
     assert looks[-1].cpu_s > looks[0].cpu_s > 0
 
 

@@ -23,29 +23,32 @@ class ApiProcess:
     """`url` is that of REST."""
 
     pid: int
+    port: int
     url: str
 
 
 @asynccontextmanager
-async def api_process(database_url: str) -> AsyncIterator[ApiProcess]:
-    """Raises RuntimeError with what the process said when it does not come up."""
+async def api_process(database_url: str, **more: str) -> AsyncIterator[ApiProcess]:
+    """`more`: other settings. Raises RuntimeError with what the process said when it does not come up."""
     port, temporal, ui = _free_ports(3)
     url = f"http://{HOST}:{port}{PREFIX}"
     with tempfile.TemporaryDirectory(prefix="breeze-bench-") as folder:
         settings = os.environ | {
             "DATABASE_URL": database_url,
             "TEMPORAL_ADDRESS": f"{HOST}:{temporal}",
+            "PUBLIC_URL": f"http://{HOST}:{port}",
             "API_HOST": HOST,
             "API_PORT": str(port),
             "TWILIO_PHONE_NUMBER": "+14155550000",
             "TWILIO_AUTH_TOKEN": "the-token-of-a-benchmark",
+            **more,
         }
         log = Path(folder) / "log"
         with _breeze(("temporal", "--data", folder, "--port", str(temporal), "--ui-port", str(ui)), settings, log):
             await _until_listening(temporal, log)
             with _breeze(("api",), settings, log) as pid:
                 await _until_healthy(url, log)
-                yield ApiProcess(pid, url)
+                yield ApiProcess(pid, port, url)
 
 
 @contextmanager

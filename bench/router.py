@@ -9,34 +9,26 @@ must name a pod, every call must be leased once, and no pod may have more than i
 
 import argparse
 import asyncio
-import os
 import re
-import socket
-import subprocess
 import sys
-import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
 
-import httpx
 import uvloop
 from sqlalchemy import insert
 from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]
 
+from bench.api_process import api_process
 from bench.load import Load, Measured
 from bench.postgres import cluster
 from breeze_buddy.domain.campaign import Pacing
 from breeze_buddy.domain.number import NumberInput
 from breeze_buddy.domain.pod import PodInput
 from breeze_buddy.domain.template import Template
-from breeze_buddy.settings import PREFIX
 from breeze_buddy.store import campaigns, numbers, pods, schema, templates
 from breeze_buddy.store.database import Database
 from breeze_buddy.store.migrate import upgrade
@@ -107,7 +99,8 @@ async def run(plan: Plan) -> Report:
             call_ids = await _calls(database, most)
             capacity = most
             beats = asyncio.create_task(_fleet(database, plan.pods, capacity))
-            async with _api(url) as port:
+            async with api_process(url, **_settings()) as api:
+                port = api.port
                 requests = [_request(port, call_id) for call_id in call_ids]
                 async with Load(HOST, port) as load:
                     warm_up = await load.open_loop(requests[:few], rate=plan.rate)
@@ -228,77 +221,14 @@ def _request(port: int, call_id: str) -> bytes:
     return head.encode() + body
 
 
-@asynccontextmanager
-async def _api(database_url: str) -> AsyncIterator[int]:
-    """One API process, and the Temporal server that it wants; gives the port."""
-    port, temporal, ui = _free_ports(3)
-    with tempfile.TemporaryDirectory(prefix="breeze-bench-") as folder:
-        settings = os.environ | {
-            "DATABASE_URL": database_url,
-            "TEMPORAL_ADDRESS": f"{HOST}:{temporal}",
-            "PUBLIC_URL": f"http://{HOST}:{port}",
-            "STREAM_URL": STATIC,
-            "POD_ISOLATION": "true",
-            "API_HOST": HOST,
-            "API_PORT": str(port),
-            "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
-            "TWILIO_AUTH_TOKEN": TOKEN,
-        }
-        log = Path(folder) / "log"
-        temporal_command = ("temporal", "--data", folder, "--port", str(temporal), "--ui-port", str(ui))
-        with _breeze(temporal_command, settings, log):
-            await _until_listening(temporal, log)
-            with _breeze(("api",), settings, log):
-                await _until_healthy(port, log)
-                yield port
-
-
-@contextmanager
-def _breeze(command: tuple[str, ...], settings: dict[str, str], log: Path) -> Any:
-    with log.open("ab") as said:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "breeze_buddy.cli", *command], env=settings, stdout=said, stderr=said
-        )
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind((HOST, 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
-
-
-async def _until_listening(port: int, log: Path) -> None:
-    for _ in range(300):
-        try:
-            _, writer = await asyncio.open_connection(HOST, port)
-        except OSError:
-            await asyncio.sleep(0.1)
-            continue
-        writer.close()
-        return
-    raise RuntimeError(f"nothing listens on {port}: {log.read_text()}")  # noqa: ASYNC240 - the end
-
-
-async def _until_healthy(port: int, log: Path) -> None:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        for _ in range(300):
-            try:
-                if (await client.get(f"http://{HOST}:{port}{PREFIX}/health")).is_success:
-                    return
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.1)
-    raise RuntimeError(f"the API does not come up: {log.read_text()}")  # noqa: ASYNC240 - the end
+def _settings() -> dict[str, str]:
+    """What the router's API process is told besides its addresses."""
+    return {
+        "STREAM_URL": STATIC,
+        "POD_ISOLATION": "true",
+        "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+        "TWILIO_AUTH_TOKEN": TOKEN,
+    }
 
 
 def table(plan: Plan, report: Report) -> str:

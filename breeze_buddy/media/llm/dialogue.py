@@ -18,6 +18,7 @@ from breeze_buddy.media.directory import StreamCall
 from breeze_buddy.media.engines import CallerTurn, Heard, Privacy, Reply, Say, closing
 from breeze_buddy.media.llm import prompt
 from breeze_buddy.media.llm.answering import Answering, ModelFailed, Slow
+from breeze_buddy.media.llm.fronted_flow import FrontedFlow
 from breeze_buddy.media.llm.guided_flow import GuidedDialogue, GuidedFlow
 from breeze_buddy.media.llm.model import Call, Message, Model, Request, Usage, Words
 from breeze_buddy.media.llm.sentences import Sentences
@@ -52,7 +53,7 @@ class LlmDialogue:
         return LlmConversation(flow, call, self._answering, self._llm)
 
 
-class LlmConversation:
+class LlmConversation(FrontedFlow):
     """The scripted conversation with a model before it."""
 
     def __init__(
@@ -62,7 +63,7 @@ class LlmConversation:
         answering: Answering,
         llm: Llm,
     ) -> None:
-        self._flow = flow
+        super().__init__(flow)
         self._answering = answering
         self._llm = llm
         self._call_id = call.call_id
@@ -71,38 +72,6 @@ class LlmConversation:
         self._tokens = prompt.about_tokens(one.text for one in self._heard)
         self._stood_at = flow.node
         self._turns_here = 0
-
-    # --- what the flow knows -----------------------------------------------------------------------------------
-
-    @property
-    def node(self) -> str:
-        return self._flow.node
-
-    @property
-    def answers(self) -> dict[str, str]:
-        return self._flow.answers
-
-    @property
-    def reprompts(self) -> int:
-        return self._flow.reprompts
-
-    @property
-    def parting(self) -> bool:
-        return self._flow.parting
-
-    @property
-    def private(self) -> bool:
-        return self._flow.private
-
-    @property
-    def attentive(self) -> bool:
-        return self._flow.attentive
-
-    def completes(self, keys: str) -> bool:
-        return self._flow.completes(keys)
-
-    def begin(self) -> AsyncIterator[Reply]:
-        return self._flow.begin()
 
     def come_back(self, ending: TransferEnding) -> AsyncIterator[Reply]:
         return self._flow.come_back(ending)

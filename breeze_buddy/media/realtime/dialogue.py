@@ -11,6 +11,7 @@ from breeze_buddy.domain.providers import Realtime
 from breeze_buddy.domain.transfer import TransferEnding
 from breeze_buddy.media.directory import StreamCall
 from breeze_buddy.media.engines import CallerTurn, Heard, Privacy, Reply, Say, closing
+from breeze_buddy.media.llm.fronted_flow import FrontedFlow
 from breeze_buddy.media.providers.failures import ProviderFailed
 from breeze_buddy.media.realtime.call import LiveText, Pending, RealtimeCall
 from breeze_buddy.media.realtime.heard_words import Spoken
@@ -32,46 +33,16 @@ class RealtimeDialogue:
         return RealtimeConversation(self._engine, self._realtime, call, privacy)
 
 
-class RealtimeConversation:
+class RealtimeConversation(FrontedFlow):
     """The scripted conversation with the model before it; what the model fails at, the script does."""
 
     def __init__(self, engine: RealtimeCall, realtime: Realtime, call: StreamCall, privacy: Privacy) -> None:
         self._engine = engine
         self._realtime = realtime
-        self._flow = engine.begin(call, privacy)
+        super().__init__(engine.begin(call, privacy))
         self._call_id = call.call_id
         self._stood_at = self._flow.node
         self._turns_here = 0
-
-    @property
-    def node(self) -> str:
-        return self._flow.node
-
-    @property
-    def answers(self) -> dict[str, str]:
-        return self._flow.answers
-
-    @property
-    def reprompts(self) -> int:
-        return self._flow.reprompts
-
-    @property
-    def parting(self) -> bool:
-        return self._flow.parting
-
-    @property
-    def private(self) -> bool:
-        return self._flow.private
-
-    @property
-    def attentive(self) -> bool:
-        return self._flow.attentive
-
-    def completes(self, keys: str) -> bool:
-        return self._flow.completes(keys)
-
-    def begin(self) -> AsyncIterator[Reply]:
-        return self._flow.begin()
 
     def come_back(self, ending: TransferEnding) -> AsyncIterator[Reply]:
         return self._by_script(self._flow.come_back(ending))

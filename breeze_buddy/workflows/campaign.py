@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from breeze_buddy.workflows.options import LONG, SHORT
 
 # Past this many events a long campaign goes on with an empty history.
-_EVENTS_A_RUN = 4000
+_EVENTS_A_RUN = 200
 
 # So much later than a moment that was waited for, it has come by the database's clock too.
 _LATE = timedelta(milliseconds=100)

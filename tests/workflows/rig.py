@@ -131,7 +131,7 @@ class Rig:
         )
         self.relay = worker.relay
         working = asyncio.create_task(worker.run())
-        self.api = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}{PREFIX}", trust_env=False)
+        self.api = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}{PREFIX}", trust_env=False, timeout=30)
         await self.until(lambda: _value(server.started))
         try:
             yield self

@@ -115,7 +115,7 @@ class _Decision:
     @classmethod
     async def begin(cls, tx: Transaction, pool: LinePool, limits: AccountLimits, now: datetime) -> "_Decision":
         # Locked: a call that takes its turn meanwhile is not in flight any more, or hears from us that others wait.
-        account = await pacing.account_clock(tx, lock=True)
+        account = await pacing.account_clock(tx)
         in_flight = [(row.campaign_id, row.dial_at) for row in await tx.execute(IN_FLIGHT)]
         found = await candidates(tx, Counter(campaign_id for campaign_id, _ in in_flight), now)
         await make_ready(tx, [candidate.id for candidate in found if candidate.row.somebody_due], now)

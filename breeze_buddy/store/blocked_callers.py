@@ -1,14 +1,12 @@
 """The block list: phones whose calls to us are refused."""
 
 from datetime import datetime
-from typing import Any
 
 from pydantic import ConfigDict
 from sqlalchemy import delete, exists, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from breeze_buddy.domain.inbound import BlockedCaller
-from breeze_buddy.store.database import Transaction
+from breeze_buddy.store.database import Transaction, insert_into
 from breeze_buddy.store.errors import NotFound
 from breeze_buddy.store.schema import blocked_callers
 
@@ -21,9 +19,8 @@ class StoredBlock(BlockedCaller):
 
 async def block(tx: Transaction, caller: BlockedCaller, *, now: datetime) -> StoredBlock:
     """Refuse this caller from now on; one that is blocked already gets the new reason."""
-    dialect: Any = postgresql if tx.dialect.name == "postgresql" else sqlite
     await tx.execute(
-        dialect.insert(blocked_callers)
+        insert_into(tx, blocked_callers)
         .values(phone=caller.phone, reason=caller.reason, created_at=now)
         .on_conflict_do_update(index_elements=["phone"], set_={"reason": caller.reason})
     )

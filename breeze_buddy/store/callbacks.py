@@ -6,10 +6,9 @@ recording is there that the lead's wrap-up waits for; all others are facts only.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from breeze_buddy.domain.call import AnsweredBy, CallFacts, CallStatus
 from breeze_buddy.domain.messages import (
@@ -24,7 +23,7 @@ from breeze_buddy.domain.messages import (
 )
 from breeze_buddy.domain.recording import RecordingFacts
 from breeze_buddy.store import pods, recordings
-from breeze_buddy.store.database import Transaction
+from breeze_buddy.store.database import Transaction, insert_into
 from breeze_buddy.store.facts import add_facts, locked_call, template_of, workflow_id_of
 from breeze_buddy.store.schema import callbacks
 
@@ -83,9 +82,8 @@ async def keep(
     tx: Transaction, received: Received, workflow_id: str, signal: str | None, event: Event
 ) -> Delivery | None:
     """Write a callback down with the signal that it causes, if any. None when it was here before or causes none."""
-    dialect: Any = postgresql if tx.dialect.name == "postgresql" else sqlite
     callback_id = await tx.scalar(
-        dialect.insert(callbacks)
+        insert_into(tx, callbacks)
         .values(
             kind=received.kind,
             dedupe_key=received.dedupe_key,

@@ -8,7 +8,6 @@ from uuid import uuid4
 
 from pydantic import BaseModel
 from sqlalchemy import Row, Select, bindparam, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from breeze_buddy.domain.campaign import (
@@ -25,7 +24,7 @@ from breeze_buddy.domain.messages import campaign_workflow_id
 from breeze_buddy.domain.recurrence import Recurrence
 from breeze_buddy.domain.template import Template
 from breeze_buddy.store import templates as template_rows
-from breeze_buddy.store.database import Transaction
+from breeze_buddy.store.database import Transaction, insert_into
 from breeze_buddy.store.errors import Conflict, NotFound
 from breeze_buddy.store.schema import campaign_numbers, campaigns, leads, lines, numbers, templates
 
@@ -206,8 +205,7 @@ async def use_all_numbers(tx: Transaction, campaign: Campaign) -> Campaign:
     new = [{"campaign_id": campaign.id, "number_id": number_id} for number_id in await tx.scalars(missing)]
     if not new:
         return campaign
-    dialect: Any = postgresql if tx.dialect.name == "postgresql" else sqlite
-    await tx.execute(dialect.insert(campaign_numbers).values(new).on_conflict_do_nothing())
+    await tx.execute(insert_into(tx, campaign_numbers).values(new).on_conflict_do_nothing())
     return await get(tx, campaign.id)
 
 

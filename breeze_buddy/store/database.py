@@ -10,7 +10,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import event, text
+from sqlalchemy import Table, event, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -88,6 +89,12 @@ class Database:
         """Give back all connections, after those that sit in a lock have come out of it."""
         await limits.settled(SQLITE_BUSY_MS / 1000 + 5)
         await self._engine.dispose()
+
+
+def insert_into(tx: Transaction, table: Table) -> Any:
+    """An INSERT of this database, which can say what is to happen on a conflict."""
+    dialect: Any = postgresql if tx.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table)
 
 
 async def serialise_dispatch(tx: Transaction) -> None:

@@ -5,11 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CursorResult, bindparam, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from breeze_buddy.domain.do_not_call import LISTED, DoNotCallEntry, DoNotCallInput, ListingSource
 from breeze_buddy.domain.phone import mask
-from breeze_buddy.store.database import Transaction
+from breeze_buddy.store.database import Transaction, insert_into
 from breeze_buddy.store.errors import Conflict, NotFound
 from breeze_buddy.store.lookup import present
 from breeze_buddy.store.schema import do_not_call
@@ -28,9 +27,8 @@ async def add(
     tx: Transaction, phone: str, *, source: ListingSource, reason: str | None, call_id: str | None, now: datetime
 ) -> bool:
     """Put an E.164 phone on the list. False when it is there already: then its entry stays as it is."""
-    dialect: Any = postgresql if tx.dialect.name == "postgresql" else sqlite
     done: CursorResult[Any] = await tx.execute(
-        dialect.insert(do_not_call)
+        insert_into(tx, do_not_call)
         .values(phone=phone, source=source, reason=reason, call_id=call_id, created_at=now)
         .on_conflict_do_nothing(index_elements=["phone"])
     )
@@ -43,10 +41,9 @@ async def add_all(tx: Transaction, given: Sequence[DoNotCallInput], *, source: L
     for phone in await listed_among(tx, list(new)):
         del new[phone]
     if new:
-        dialect: Any = postgresql if tx.dialect.name == "postgresql" else sqlite
         # Somebody else may have added one between the question and this.
         await tx.execute(
-            dialect.insert(do_not_call).on_conflict_do_nothing(index_elements=["phone"]),
+            insert_into(tx, do_not_call).on_conflict_do_nothing(index_elements=["phone"]),
             [
                 {"phone": e.phone, "source": source, "reason": e.reason, "call_id": None, "created_at": now}
                 # In one order, so that two who bring the same phones wait for each other and not both.

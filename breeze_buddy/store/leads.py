@@ -7,13 +7,12 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Row, and_, bindparam, func, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from breeze_buddy.domain.campaign import CampaignStatus, check_campaign_transition
 from breeze_buddy.domain.lead import Lead, LeadInput, LeadStatus, check_transition
 from breeze_buddy.domain.outcome import Outcome
 from breeze_buddy.domain.window import lead_zones
-from breeze_buddy.store.database import Transaction
+from breeze_buddy.store.database import Transaction, insert_into
 from breeze_buddy.store.errors import Conflict, NotFound
 from breeze_buddy.store.lookup import present
 from breeze_buddy.store.schema import campaign_zones, campaigns, lead_history, leads
@@ -116,9 +115,8 @@ async def add(tx: Transaction, campaign_id: str, new: Sequence[NewLead], *, now:
 
 async def _add_zones(tx: Transaction, campaign_id: str, zones: set[str]) -> None:
     """Dispatch looks at a campaign's leads zone by zone."""
-    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
     await tx.execute(
-        dialect.insert(campaign_zones).on_conflict_do_nothing(),
+        insert_into(tx, campaign_zones).on_conflict_do_nothing(),
         [{"campaign_id": campaign_id, "zones": each} for each in sorted(zones)],
     )
 

@@ -56,7 +56,6 @@ class NumberLines:
 
     id: str
     phone: str
-    channels: int
     free: int
     called_today: int
     daily_cap: int | None
@@ -124,7 +123,7 @@ async def line_pool(tx: Transaction, *, now: datetime) -> LinePool:
         channels[row.id] = row.channels
         left = (row.free or 0) - _reserve(row)
         if left > 0:
-            found.append(NumberLines(row.id, row.phone, row.channels, left, row.used or 0, row.daily_cap))
+            found.append(NumberLines(row.id, row.phone, left, row.used or 0, row.daily_cap))
     return LinePool(found, channels, day)
 
 

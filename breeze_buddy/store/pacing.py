@@ -9,16 +9,14 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, bindparam, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from breeze_buddy.domain.pacing import LONGEST_HOLD, AccountLimits, slot, spacing
-from breeze_buddy.store.database import Transaction
+from breeze_buddy.store.database import Transaction, insert_into
 from breeze_buddy.store.schema import campaigns, pacing_clocks
 
 ACCOUNT = "account"
 
-_ACCOUNT = select(pacing_clocks).where(pacing_clocks.c.key == ACCOUNT)
-_LOCKED_ACCOUNT = _ACCOUNT.with_for_update()
+_ACCOUNT = select(pacing_clocks).where(pacing_clocks.c.key == ACCOUNT).with_for_update()
 _SET_ACCOUNT = update(pacing_clocks).where(pacing_clocks.c.key == ACCOUNT)
 _OF_CAMPAIGN = select(campaigns.c.calls_per_second, campaigns.c.next_dial_at).where(
     campaigns.c.id == bindparam("campaign_id")
@@ -37,15 +35,13 @@ class Turn:
     held: bool
 
 
-async def account_clock(tx: Transaction, *, lock: bool = False) -> Row[Any]:
-    """The row of the account; made when there is none."""
-    query = _LOCKED_ACCOUNT if lock else _ACCOUNT
-    row = (await tx.execute(query)).first()
+async def account_clock(tx: Transaction) -> Row[Any]:
+    """The row of the account, locked; made when there is none."""
+    row = (await tx.execute(_ACCOUNT)).first()
     if row is None:
-        dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
         first = {"key": ACCOUNT, "held": False, "virtual_time": 0.0}
-        await tx.execute(dialect.insert(pacing_clocks).values(first).on_conflict_do_nothing())
-        row = (await tx.execute(query)).one()
+        await tx.execute(insert_into(tx, pacing_clocks).values(first).on_conflict_do_nothing())
+        row = (await tx.execute(_ACCOUNT)).one()
     return row
 
 
@@ -59,7 +55,7 @@ async def take_turn(
 ) -> Turn:
     """The next moment that the account's rate and the campaign's allow; taken when it is near enough. `paced`: the
     campaign may have a rate."""
-    account = await account_clock(tx, lock=True)
+    account = await account_clock(tx)
     own_rate, own_clock = None, None
     if paced:
         own = (await tx.execute(_OF_CAMPAIGN, {"campaign_id": campaign_id})).one()
@@ -77,7 +73,7 @@ async def take_turn_again(
 ) -> datetime:
     """Another turn, taken however far off, for a call that came too late for `missed`, its own: now, if nobody's turn
     has followed."""
-    account = await account_clock(tx, lock=True)
+    account = await account_clock(tx)
     own = (await tx.execute(_OF_CAMPAIGN, {"campaign_id": campaign_id})).one()
     clocks = [(account.next_dial_at, limits.calls_per_second)]
     if own.calls_per_second is not None:

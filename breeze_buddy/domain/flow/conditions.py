@@ -17,7 +17,6 @@ from breeze_buddy.domain.flow.texts import FlowModel
 
 Operand = str | int | float | bool
 _TESTS = ("equals", "is_not", "one_of", "none_of", "at_least", "at_most", "more_than", "less_than", "matches", "known")
-DEEPEST = 8
 
 
 class Check(FlowModel):

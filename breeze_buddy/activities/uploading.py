@@ -16,7 +16,7 @@ from breeze_buddy.domain.errors import DomainError, MissingVariables
 from breeze_buddy.domain.lead import LeadInput
 from breeze_buddy.domain.template import Template
 from breeze_buddy.store import campaigns, do_not_call, leads, templates, uploads
-from breeze_buddy.store.database import Database
+from breeze_buddy.store.database import Database, serialise_adding
 from breeze_buddy.store.errors import StoreError
 from breeze_buddy.store.leads import NewLead
 from breeze_buddy.store.uploads import Refusal
@@ -104,7 +104,7 @@ class LeadUpload:
         now = self._database.now()
         async with self._database.write() as tx:
             # Of two files for one campaign, one page comes after the other: what is new to both is one's.
-            await campaigns.get(tx, self._campaign_id, lock=True)
+            await serialise_adding(tx, self._campaign_id)
             phones = [new.lead.phone for _, new in page]
             known = await uploads.known_among(
                 tx,
@@ -126,7 +126,6 @@ class LeadUpload:
                     known.phones.add(phone)
                     if request_id is not None:
                         known.request_ids.add(request_id)
-            await leads.add(tx, self._campaign_id, ready, now=now)
             refused.sort(key=lambda refusal: refusal.line)
             refused_kept = refused[: max(MAX_KEPT - self.counts.refused_count, 0)]
             duplicates_kept = duplicates[: max(MAX_KEPT - self._duplicates_kept, 0)]
@@ -140,6 +139,8 @@ class LeadUpload:
                 file_name=self.file_name,
                 now=now,
             )
+            # Last: it ends with the campaign's row, for which calls that are granted and ended meanwhile would wait.
+            await leads.add(tx, self._campaign_id, ready, now=now)
         self._duplicates_kept += len(duplicates_kept)
         self._count(len(ready), len(duplicates), refused)
         self.pages += 1

@@ -42,7 +42,8 @@ def _rows() -> Select[Any]:
 
 # Made once: what every lead asks several times is not put together anew each time.
 _OF_ID = _rows().where(campaigns.c.id == bindparam("campaign_id"))
-_LOCKED_OF_ID = _OF_ID.with_for_update(of=campaigns)
+# Its id does not change, so rows that refer to it (a call that is granted a line) can be written meanwhile.
+_LOCKED_OF_ID = _OF_ID.with_for_update(of=campaigns, key_share=True)
 _PHONES = (
     select(campaign_numbers.c.campaign_id, numbers.c.phone)
     .join(numbers)

@@ -24,10 +24,13 @@ SQLITE_BUSY_MS = 30_000
 _DISPATCH_LOCK = 7_242_001
 _ENROLMENT_LOCK = 7_242_003
 _ALLOCATION_LOCK = 7_242_004
+# One of two numbers, the other one is made of the campaign's id: these locks are apart from those of one number.
+_ADDING_CLASS = 7_242_005
 # PostgreSQL's "character not in repertoire" and "untranslatable character".
 _REFUSED_TEXT = frozenset({"22021", "22P05"})
 
 _ALLOCATION = text("SELECT pg_advisory_xact_lock(:key), set_config('synchronous_commit', 'off', true)")
+_ADDING = text("SELECT pg_advisory_xact_lock(:class, hashtext(:campaign_id))")
 
 Transaction = AsyncConnection
 
@@ -105,6 +108,15 @@ async def serialise_dispatch(tx: Transaction) -> None:
 async def serialise_enrolment(tx: Transaction) -> None:
     """Until this transaction ends no other one makes campaigns: what one does not find, no other one is making."""
     await _serialise(tx, _ENROLMENT_LOCK)
+
+
+async def serialise_adding(tx: Transaction, campaign_id: str) -> None:
+    """Until this transaction ends no other one adds leads to this campaign or cancels pages of them.
+
+    Not the campaign's row: who grants a line to one of its leads, or finishes a call, changes that, and does not wait.
+    """
+    if tx.dialect.name == "postgresql":
+        await tx.execute(_ADDING, {"class": _ADDING_CLASS, "campaign_id": campaign_id})
 
 
 async def serialise_allocation(tx: Transaction) -> None:

@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Row, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Row, and_, bindparam, case, func, insert, or_, select, update
 
 from breeze_buddy.domain.campaign import CampaignStatus, check_campaign_transition
 from breeze_buddy.domain.lead import Lead, LeadInput, LeadStatus, check_transition
 from breeze_buddy.domain.outcome import Outcome
 from breeze_buddy.domain.window import lead_zones
-from breeze_buddy.store.database import Transaction, insert_into
+from breeze_buddy.store.database import Transaction, insert_into, serialise_adding
 from breeze_buddy.store.errors import Conflict, NotFound
 from breeze_buddy.store.lookup import present
 from breeze_buddy.store.schema import campaign_zones, campaigns, lead_history, leads
@@ -57,6 +57,23 @@ _CLOSED = (
     .values(open_leads=campaigns.c.open_leads - bindparam("count"))
 )
 
+_STATUS = select(campaigns.c.status).where(campaigns.c.id == bindparam("campaign_id"))
+# Leads for a completed campaign set it going again.
+check_campaign_transition(CampaignStatus.COMPLETED, CampaignStatus.RUNNING)
+_COMPLETED = campaigns.c.status == CampaignStatus.COMPLETED
+_OPENED = (
+    update(campaigns)
+    .where(campaigns.c.id == bindparam("of_campaign"), campaigns.c.status != CampaignStatus.CANCELLED)
+    .values(
+        open_leads=campaigns.c.open_leads + bindparam("count"),
+        total_leads=campaigns.c.total_leads + bindparam("count"),
+        status=case((_COMPLETED, CampaignStatus.RUNNING), else_=campaigns.c.status),
+        resumed_at=case((_COMPLETED, bindparam("at", type_=campaigns.c.resumed_at.type)), else_=campaigns.c.resumed_at),
+        ended_at=case((_COMPLETED, None), else_=campaigns.c.ended_at),
+    )
+)
+_CANCELLED = "the campaign was cancelled: start another one for these leads"
+
 
 def _lead(row: Row[Any]) -> Lead:
     return Lead.model_validate(row._asdict())
@@ -67,15 +84,12 @@ async def add(tx: Transaction, campaign_id: str, new: Sequence[NewLead], *, now:
 
     Raises NotFound for the campaign, Conflict when it was cancelled.
     """
-    campaign = (
-        await tx.execute(
-            select(campaigns.c.status, campaigns.c.ended_at).where(campaigns.c.id == campaign_id).with_for_update()
-        )
-    ).first()
-    if campaign is None:
+    await serialise_adding(tx, campaign_id)
+    status = await tx.scalar(_STATUS, {"campaign_id": campaign_id})
+    if status is None:
         raise NotFound("campaign", campaign_id)
-    if campaign.status == CampaignStatus.CANCELLED:
-        raise Conflict("the campaign was cancelled: start another one for these leads")
+    if status == CampaignStatus.CANCELLED:
+        raise Conflict(_CANCELLED)
     seen = await _known_requests(tx, campaign_id, [n.lead.request_id for n in new if n.lead.request_id])
     rows: list[dict[str, Any]] = []
     for item in new:
@@ -102,14 +116,10 @@ async def add(tx: Transaction, campaign_id: str, new: Sequence[NewLead], *, now:
     if rows:
         await tx.execute(insert(leads), rows)
         await _add_zones(tx, campaign_id, {row["zones"] for row in rows})
-        values: dict[str, Any] = {
-            "open_leads": campaigns.c.open_leads + len(rows),
-            "total_leads": campaigns.c.total_leads + len(rows),
-        }
-        if campaign.status == CampaignStatus.COMPLETED:
-            check_campaign_transition(CampaignStatus.COMPLETED, CampaignStatus.RUNNING)
-            values |= {"status": CampaignStatus.RUNNING, "resumed_at": now, "ended_at": None}
-        await tx.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(**values))
+        # Last, and not locked before: grants and calls that end change the campaign's row too, and would wait.
+        counted = await tx.execute(_OPENED, {"of_campaign": campaign_id, "count": len(rows), "at": now})
+        if counted.rowcount == 0:
+            raise Conflict(_CANCELLED)
     return Added(ids=[row["id"] for row in rows], duplicates=len(new) - len(rows))
 
 

@@ -140,28 +140,19 @@ def list_campaigns(
     talk(context, api_url, work)
 
 
-@app.command("start")
-def start(
-    context: typer.Context, campaign: CampaignArgument, api_url: ApiUrlOption = None, as_json: JsonOption = False
-) -> None:
-    """Start dialling. Starting a running campaign changes nothing."""
-    talk(context, api_url, lambda api: _tell(api, campaign, "start", as_json=as_json))
+def _add_verb(name: str, what_it_does: str) -> None:
+    """A command that tells the campaign so and prints where it stands."""
+
+    @app.command(name, help=what_it_does)
+    def tell(
+        context: typer.Context, campaign: CampaignArgument, api_url: ApiUrlOption = None, as_json: JsonOption = False
+    ) -> None:
+        talk(context, api_url, lambda api: _tell(api, campaign, name, as_json=as_json))
 
 
-@app.command("pause")
-def pause(
-    context: typer.Context, campaign: CampaignArgument, api_url: ApiUrlOption = None, as_json: JsonOption = False
-) -> None:
-    """No new dials; live calls go on."""
-    talk(context, api_url, lambda api: _tell(api, campaign, "pause", as_json=as_json))
-
-
-@app.command("resume")
-def resume(
-    context: typer.Context, campaign: CampaignArgument, api_url: ApiUrlOption = None, as_json: JsonOption = False
-) -> None:
-    """Dial again after a pause."""
-    talk(context, api_url, lambda api: _tell(api, campaign, "resume", as_json=as_json))
+_add_verb("start", "Start dialling. Starting a running campaign changes nothing.")
+_add_verb("pause", "No new dials; live calls go on.")
+_add_verb("resume", "Dial again after a pause.")
 
 
 @app.command("cancel")

@@ -242,9 +242,7 @@ class CampaignActivities:
         except IllegalTransition as error:
             # It was completed in the same moment; then there is nothing to cancel.
             activity.logger.warning("%s", error)
-        # In a transaction of its own: whoever moves a lead takes the lead's row before the campaign's.
-        async with self._database.write() as tx:
-            await cancelling.cancel_campaign_leads(tx, campaign_id, hang_up=request.hang_up, now=self._database.now())
+        await cancel_leads(self._database, campaign_id, hang_up=request.hang_up)
         pause_s = 0.2
         while True:
             activity.heartbeat()
@@ -258,6 +256,18 @@ class CampaignActivities:
             pause_s = min(pause_s * 2, 15)
         async with self._database.read() as tx:
             return await campaigns.progress(tx, campaign_id, now=self._database.now())
+
+
+async def cancel_leads(database: Database, campaign_id: str, *, hang_up: bool) -> None:
+    """Cancel all leads of a campaign that is CANCELLED: between two pages the database belongs to everybody. Whoever
+    is stopped in between goes on with the rest."""
+    more = True
+    while more:
+        # In a transaction after the status: whoever moves a lead takes the lead's row before the campaign's.
+        async with database.write() as tx:
+            more = await cancelling.cancel_page(tx, campaign_id, hang_up=hang_up, now=database.now()) > 0
+        if activity.in_activity():
+            activity.heartbeat()
 
 
 async def tell_cancelled(database: Database, signals: Signals, lead_id: str, *, hang_up: bool, reason: str) -> None:

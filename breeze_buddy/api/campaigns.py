@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Query, status
 from pydantic import BaseModel
 
+from breeze_buddy.activities.campaigns import cancel_leads
 from breeze_buddy.activities.enrolment import enrol
 from breeze_buddy.activities.signals import Unreachable
 from breeze_buddy.api.context import AContext, Context
@@ -22,7 +23,7 @@ from breeze_buddy.domain.inspection import check
 from breeze_buddy.domain.lead import Lead, LeadStatus
 from breeze_buddy.domain.messages import CancelRequest
 from breeze_buddy.provider_settings import check_providers
-from breeze_buddy.store import campaigns, cancelling, leads
+from breeze_buddy.store import campaigns, leads
 
 logger = logging.getLogger(__name__)
 
@@ -195,9 +196,7 @@ async def cancel(
         campaign = await campaigns.set_status(
             tx, campaign_id, CampaignStatus.CANCELLED, now=context.database.now(), reason=wanted.reason
         )
-    # In a transaction of its own: whoever moves a lead takes the lead's row before the campaign's.
-    async with context.database.write() as tx:
-        await cancelling.cancel_campaign_leads(tx, campaign_id, hang_up=wanted.hang_up, now=context.database.now())
+    await cancel_leads(context.database, campaign_id, hang_up=wanted.hang_up)
     if campaign.recurrence is not None:
         await context.schedules.delete(campaign_id)
     else:

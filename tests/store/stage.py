@@ -195,6 +195,15 @@ class Stage:
         async with self.database.write() as tx:
             return await cancelling.cancel_lead(tx, lead_id, hang_up=hang_up, now=self.now)
 
+    async def cancel_campaign(self, campaign: Campaign, *, hang_up: bool = True, limit: int = 1000) -> list[int]:
+        """Its leads, page by page; how many each page had."""
+        await self.set_status(campaign.id, CampaignStatus.CANCELLED)
+        pages: list[int] = []
+        while not pages or pages[-1]:
+            async with self.database.write() as tx:
+                pages.append(await cancelling.cancel_page(tx, campaign.id, hang_up=hang_up, now=self.now, limit=limit))
+        return pages[:-1]
+
     # What can be seen
 
     async def read_lead(self, lead_id: str) -> Lead:

@@ -96,10 +96,7 @@ async def test_a_cancelled_campaign_finishes_untouched_leads_and_asks_for_the_ot
     await stage.dial(ended.call_id)
     await stage.end(ended.call_id, CallStatus.BUSY)
     assert (await stage.finish(ended.call_id)).status is LeadStatus.RETRY
-    await stage.set_status(campaign.id, CampaignStatus.CANCELLED)
-    async with stage.database.write() as tx:
-        finished = await cancelling.cancel_campaign_leads(tx, campaign.id, hang_up=True, now=stage.now)
-    assert finished == 3
+    assert await stage.cancel_campaign(campaign) == [3, 2]
     await stage.check()
     assert set(await asked(stage, campaign.id)) == {live.lead_id, ended.lead_id}
     assert (await stage.read_campaign(campaign)).open_leads == 2
@@ -110,8 +107,7 @@ async def test_a_cancelled_campaign_finishes_untouched_leads_and_asks_for_the_ot
         assert await stage.statuses(lead_id) == ["BACKLOG", "FINISHED"]
     # A second run of the activity does nothing.
     before = await stage.everything()
-    async with stage.database.write() as tx:
-        assert await cancelling.cancel_campaign_leads(tx, campaign.id, hang_up=True, now=stage.now) == 0
+    assert await stage.cancel_campaign(campaign) == []
     assert await stage.everything() == before
 
 

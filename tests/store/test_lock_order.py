@@ -10,7 +10,7 @@ from breeze_buddy.domain.call import CallStatus
 from breeze_buddy.domain.do_not_call import DoNotCallInput, ListingSource
 from breeze_buddy.domain.lead import LeadInput
 from breeze_buddy.domain.number import NumberUpdate
-from breeze_buddy.store import cancelling, do_not_call, expiry, leads, numbers
+from breeze_buddy.store import do_not_call, expiry, leads, numbers
 from breeze_buddy.store.attempts import Accepted
 from breeze_buddy.store.leads import NewLead
 from tests.store.stage import NOON, Stage, person
@@ -78,8 +78,7 @@ async def test_everything_at_once(stage: Stage) -> None:
             for campaign in campaigns:
                 async with stage.database.write() as tx:
                     await expiry.finish_expired(tx, campaign.id, now=stage.now, limit=50)
-        async with stage.database.write() as tx:
-            await cancelling.cancel_campaign_leads(tx, campaigns[2].id, hang_up=True, now=stage.now)
+        await stage.cancel_campaign(campaigns[2], limit=20)
         stop.set()
 
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:

@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import select, update
 
 from breeze_buddy.domain.call import CallStatus
-from breeze_buddy.domain.campaign import CampaignStatus
 from breeze_buddy.domain.number import NumberUpdate
 from breeze_buddy.store import attempts, cancelling, leads, numbers, schema
 from breeze_buddy.store.database import Database
@@ -100,11 +99,6 @@ async def test_a_campaign_cancelled_while_it_is_dispatched_leaves_nobody_half_ca
     campaign = await stage.campaign()
     await stage.leads(campaign, [person(n) for n in range(60)])
 
-    async def cancel() -> None:
-        await stage.set_status(campaign.id, CampaignStatus.CANCELLED)
-        async with stage.database.write() as tx:
-            await cancelling.cancel_campaign_leads(tx, campaign.id, hang_up=True, now=stage.now)
-
     async def work() -> None:
         for _ in range(6):
             for grant in await stage.grant(limit=2):
@@ -115,7 +109,7 @@ async def test_a_campaign_cancelled_while_it_is_dispatched_leaves_nobody_half_ca
 
     async def start_late() -> None:
         await stage.grant(limit=1)
-        await cancel()
+        await stage.cancel_campaign(campaign, limit=7)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(3):

@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 
 from breeze_buddy.api.context import AContext, Context
 from breeze_buddy.api.spreadsheet import safe_cell
+from breeze_buddy.domain.lead import own_priority
 from breeze_buddy.store import campaigns, results
 from breeze_buddy.store.results import CallResult, LeadResult, Names
 
@@ -128,7 +129,7 @@ def _lead_rows(lead: LeadResult, names: Names) -> Iterator[list[Any]]:
     last_call = lead.calls[-1] if lead.calls else None
     answers = last_talk.answers if last_talk else {}
     yield [
-        *(getattr(lead.row, name) for name in _LEAD),
+        *(own_priority(lead.row.priority) if name == "priority" else getattr(lead.row, name) for name in _LEAD),
         last_talk.result if last_talk else None,
         *(answers.get(name) for name in names.answers),
         len(lead.calls),

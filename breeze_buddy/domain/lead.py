@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from breeze_buddy.domain.errors import IllegalTransition
 from breeze_buddy.domain.moment import Moment
@@ -40,6 +40,19 @@ def check_transition(current: LeadStatus, wanted: LeadStatus) -> None:
     """Raise IllegalTransition, naming both states, unless a lead may go from `current` to `wanted`."""
     if wanted not in _ALLOWED[current]:
         raise IllegalTransition("a lead", current, wanted)
+
+
+_BEFORE_ALL = 1000
+
+
+def before_all(priority: int) -> int:
+    """The priority of a lead that is to be called before all others for once. Its own is still told from it."""
+    return own_priority(priority) + _BEFORE_ALL
+
+
+def own_priority(priority: int) -> int:
+    """The priority that a lead was given, whether or not it is to be called before all others now."""
+    return priority - _BEFORE_ALL if priority > _BEFORE_ALL // 2 else priority
 
 
 Variables = Annotated[
@@ -83,7 +96,7 @@ class Lead(BaseModel):
     phone: str
     variables: dict[str, str]
     time_zone: str | None
-    priority: int
+    priority: Annotated[int, AfterValidator(own_priority)]
     request_id: str | None
     status: LeadStatus
     outcome: Outcome | None = Field(None, description="set once, when the lead is FINISHED")

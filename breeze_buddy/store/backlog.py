@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from breeze_buddy.domain.call import Direction, Progress
-from breeze_buddy.domain.lead import LeadStatus, check_transition
+from breeze_buddy.domain.lead import LeadStatus, before_all, check_transition
 from breeze_buddy.domain.pacing import HORIZON, AccountLimits, slot, spacing
 from breeze_buddy.domain.window import zones_of_text
 from breeze_buddy.store import leads as lead_rows
@@ -309,12 +309,13 @@ async def rejoin(tx: Transaction, lead_id: str, *, now: datetime) -> LeadStatus:
 
 
 async def call_now(tx: Transaction, lead_id: str, *, now: datetime) -> LeadStatus:
-    """A lead in the backlog or in its cooldown becomes due now, before all others of its campaign.
+    """A lead in the backlog or in its cooldown becomes due now, before all others of its campaign. After that attempt
+    it has its own priority again.
 
     Raises NotFound, and IllegalTransition when a call to it is on or it is FINISHED.
     """
     lead = await lead_rows.row_of(tx, lead_id, lock=True)
-    first: dict[str, Any] = {"due_at": now, "priority": 100}
+    first: dict[str, Any] = {"due_at": now, "priority": before_all(lead.priority)}
     if lead.status == LeadStatus.BACKLOG:
         await tx.execute(update(leads).where(leads.c.id == lead_id).values(ready=True, **first))
     else:

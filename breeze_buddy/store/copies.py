@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, literal, or_, select
 
-from breeze_buddy.domain.lead import LeadInput, LeadStatus
+from breeze_buddy.domain.lead import LeadInput, LeadStatus, own_priority
 from breeze_buddy.domain.outcome import Outcome
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.schema import campaign_numbers, leads
@@ -101,7 +101,7 @@ def _copy(row: Row[Any], now: datetime) -> LeadInput:
         phone=row.phone,
         variables=row.variables,
         time_zone=row.time_zone,
-        priority=row.priority,
+        priority=own_priority(row.priority),
         request_id=row.mark,
         **ahead,
     )

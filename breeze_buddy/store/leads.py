@@ -9,7 +9,7 @@ from uuid import uuid4
 from sqlalchemy import Row, and_, bindparam, case, func, insert, or_, select, update
 
 from breeze_buddy.domain.campaign import CampaignStatus, check_campaign_transition
-from breeze_buddy.domain.lead import Lead, LeadInput, LeadStatus, check_transition
+from breeze_buddy.domain.lead import Lead, LeadInput, LeadStatus, check_transition, own_priority
 from breeze_buddy.domain.outcome import Outcome
 from breeze_buddy.domain.window import lead_zones
 from breeze_buddy.store.database import Transaction, insert_into, serialise_adding
@@ -197,13 +197,16 @@ async def move(
     outcome: Outcome | None = None,
     **values: Any,
 ) -> None:
-    """Take a locked lead to another status and write it down. To the backlog it goes with a `due_at`.
+    """Take a locked lead to another status and write it down. To the backlog it goes with a `due_at`; its attempt
+    over, it has its own priority again.
 
     Raises IllegalTransition.
     """
     check_transition(LeadStatus(lead.status), wanted)
     if wanted is LeadStatus.BACKLOG:
         values["ready"] = values["due_at"] <= now
+    elif lead.priority != (own := own_priority(lead.priority)):
+        values["priority"] = own
     if wanted is LeadStatus.FINISHED:
         values |= {"finished_at": now, "outcome": outcome, "call_id": None}
     await tx.execute(_CHANGED, {"of_lead": lead.id, "status": wanted, **values})

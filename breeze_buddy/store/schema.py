@@ -201,6 +201,7 @@ leads = Table(
     Column("time_zone", String(64)),
     # Every zone its clock may show, joined by |: the one given, or those of its number; empty: the window's own.
     Column("zones", String(255), nullable=False, server_default=""),
+    # As it was given, or 1000 above that until the attempt that is to be made before all others is over.
     Column("priority", Integer, nullable=False),
     Column("request_id", String(128)),
     Column("status", String(20), nullable=False),

@@ -1,5 +1,7 @@
 """Single leads over REST: pushed, read with their calls, listed, cancelled."""
 
+import csv
+import io
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -191,7 +193,9 @@ async def test_a_lead_pushed_at_night_waits_for_its_window(
     # So it does for one that is to be called now, whose own time is further off than the window.
     later = await house.push(person(1), not_before="2026-07-22T20:00:00Z")
     answer = await house.post(f"/leads/{later['id']}/dispatch-now")
-    assert (answer.status_code, answer.json()["status"]) == (200, "BACKLOG")
+    assert (answer.status_code, answer.json()["status"], answer.json()["priority"]) == (200, "BACKLOG", 0)
     assert await woken() == ["leads_added"] * 4
+    results = (await house.get(f"/campaigns/{lead['campaign_id']}/results")).text
+    assert {row["priority"] for row in csv.DictReader(io.StringIO(results))} == {"0"}
     await house.close()
     await database.close()

@@ -3,11 +3,12 @@
 from datetime import timedelta
 
 from breeze_buddy.domain.call import CallStatus
+from breeze_buddy.domain.campaign import CampaignStatus
 from breeze_buddy.domain.do_not_call import ListingSource
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.outcome import Outcome
 from breeze_buddy.domain.pacing import AccountLimits
-from breeze_buddy.store import backlog, do_not_call
+from breeze_buddy.store import backlog, copies, do_not_call
 from breeze_buddy.store.attempts import Accepted, Unusable
 from tests.store.stage import NOON, Stage, a_template, person
 
@@ -98,3 +99,28 @@ async def test_a_lead_in_its_cooldown_can_be_called_now(stage: Stage) -> None:
     async with stage.database.write() as tx:
         assert await backlog.call_now(tx, lead_id, now=stage.now) is LeadStatus.BACKLOG
     assert (await stage.grant_one()).lead_id == lead_id
+
+
+async def test_a_lead_that_was_called_before_all_others_waits_its_turn_the_next_time(stage: Stage) -> None:
+    await stage.number()
+    campaign = await stage.campaign(template=a_template(retry={"cooldown": 60, "jitter": 0}))
+    hurried = await stage.lead(campaign, person(0), priority=-3)
+    best = await stage.lead(campaign, person(1), priority=100)
+    for _ in range(2):  # asked for twice is asked for once
+        async with stage.database.write() as tx:
+            await backlog.call_now(tx, hurried, now=stage.now)
+        assert (await stage.read_lead(hurried)).priority == -3
+    async with stage.database.read() as tx:
+        copied = await copies.to_clone(tx, campaign.id, "other", None, now=stage.now, after=None, limit=9)
+    assert sorted(lead.priority for lead in copied.leads) == [-3, 100]
+    grant = await stage.grant_one()
+    assert grant.lead_id == hurried
+    # A line that was not used is no attempt: it is still before all others.
+    await stage.set_status(campaign.id, CampaignStatus.PAUSED)
+    assert isinstance(await stage.accept(grant.call_id), Unusable)
+    await stage.set_status(campaign.id, CampaignStatus.RUNNING)
+    assert (await stage.attempt(CallStatus.BUSY)).status is LeadStatus.RETRY
+    stage.pass_time(seconds=60)
+    await stage.rejoin(hurried)
+    assert [(await stage.row("leads", lead))["priority"] for lead in (hurried, best)] == [-3, 100]
+    assert (await stage.grant_one()).lead_id == best

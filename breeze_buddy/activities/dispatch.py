@@ -9,8 +9,10 @@ import asyncio
 import logging
 
 from breeze_buddy.activities.signals import Signals, Unreachable
+from breeze_buddy.domain.messages import LEADS_ADDED
 from breeze_buddy.domain.pacing import AccountLimits
 from breeze_buddy.store import backlog
+from breeze_buddy.store.backlog import ToWake
 from breeze_buddy.store.database import Database
 from breeze_buddy.store.grants import Granted
 
@@ -32,17 +34,34 @@ class Dispatcher:
         """Lease every line that a due lead can use now; returns how many."""
         total = 0
         while True:
+            to_wake: list[ToWake] = []
             async with self._database.write() as tx:
                 granted = await backlog.grant_lines(
                     tx,
                     now=self._database.now(),
                     limits=self._limits,
                     limit=_IN_ONE_TRANSACTION,
+                    to_wake=to_wake,
                 )
             await self.send(granted)
+            for campaign in to_wake:
+                await self._wake(campaign)
             total += len(granted)
             if len(granted) < _IN_ONE_TRANSACTION:
                 return total
+
+    async def _wake(self, campaign: ToWake) -> None:
+        """Leads of a campaign are due before its workflow would look: it is to look when the next one is."""
+        try:
+            await self._signals.start_campaign(
+                campaign.campaign_id,
+                campaign.workflow_id,
+                name=campaign.name,
+                template_name=campaign.template_name,
+                signal=LEADS_ADDED,
+            )
+        except Unreachable as error:
+            logger.warning("the relay will look for due leads: %s", error, extra={"campaign_id": campaign.campaign_id})
 
     async def send(self, granted: list[Granted]) -> None:
         """Signal each grant to its lead, starting the workflow where there is none."""

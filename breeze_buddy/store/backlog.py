@@ -9,6 +9,7 @@ what is held back is granted when a call has been placed.
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -28,14 +29,12 @@ from breeze_buddy.domain.lead import LeadStatus, before_all, check_transition
 from breeze_buddy.domain.pacing import HORIZON, AccountLimits, slot, spacing
 from breeze_buddy.domain.window import zones_of_text
 from breeze_buddy.store import leads as lead_rows
-from breeze_buddy.store import pacing
+from breeze_buddy.store import pacing, phone_limit
+from breeze_buddy.store.backlog_indexes import EXPIRING, READY, WAITING
 from breeze_buddy.store.candidates import (
-    EXPIRING,
     IN_FLIGHT,
     LEADS_A_LOOK,
     MORE_THAN_LINES,
-    READY,
-    WAITING,
     best_leads,
     candidates,
     make_ready,
@@ -67,8 +66,21 @@ _NOTED = insert(lead_history)
 _TAGGED = update(campaigns).where(campaigns.c.id == bindparam("of_campaign"))
 
 
-async def grant_lines(tx: Transaction, *, now: datetime, limits: AccountLimits, limit: int = 100) -> list[Granted]:
-    """Lease up to `limit` free lines to due leads, and say which to whom."""
+@dataclass(frozen=True, slots=True)
+class ToWake:
+    """A campaign whose workflow waits for a later moment than it should."""
+
+    campaign_id: str
+    workflow_id: str
+    name: str
+    template_name: str
+
+
+async def grant_lines(
+    tx: Transaction, *, now: datetime, limits: AccountLimits, limit: int = 100, to_wake: list[ToWake] | None = None
+) -> list[Granted]:
+    """Lease up to `limit` free lines to due leads, and say which to whom. Campaigns that have to be woken, because
+    leads of theirs are due before their workflows know, are added to `to_wake`."""
     await serialise_dispatch(tx)
     pool = await line_pool(tx, now=now)
     if pool.empty:
@@ -81,6 +93,8 @@ async def grant_lines(tx: Transaction, *, now: datetime, limits: AccountLimits, 
             break
         made.append(grant)
     await decision.end()
+    if to_wake is not None:
+        to_wake += decision.to_wake
     return made
 
 
@@ -100,6 +114,7 @@ class _Decision:
         self._tx = tx
         self._pool = pool
         self._sharing = sharing
+        self._all = tuple(sharing.candidates)
         self._account = account
         self._limits = limits
         self._now = now
@@ -110,6 +125,8 @@ class _Decision:
         self._served: dict[str, float] = {}
         self._phones: set[str] = set()
         self._passed_over = 0
+        self._put_off = 0
+        self._to_wake: set[str] = set()
         self._calls: list[dict[str, Any]] = []
 
     @classmethod
@@ -178,6 +195,12 @@ class _Decision:
         if self._served or self._held != self._account.held:
             await pacing.set_account_clock(self._tx, held=self._held, virtual_time=self._sharing.virtual_time)
 
+    @property
+    def to_wake(self) -> list[ToWake]:
+        """Campaigns whose workflows are to look at the time again."""
+        rows = [candidate.row for candidate in self._all if candidate.id in self._to_wake]
+        return [ToWake(row.id, row.workflow_id, row.name, row.template_name) for row in rows]
+
     def _dial_at(self, candidate: Candidate) -> datetime | None:
         """When its call may be placed as things stand; None when others are to be placed before that is decided."""
         of_all = spacing(self._limits.calls_per_second) * self._in_flight
@@ -203,12 +226,29 @@ class _Decision:
                 return None
             await self._write()  # so that nobody is found who was granted a line
             # Further than those that somebody else holds in this moment.
-            look = min(self._pool.free + MORE_THAN_LINES, LEADS_A_LOOK) + self._passed_over
-            found = await best_leads(self._tx, candidate, self._now, look)
+            look = min(self._pool.free + MORE_THAN_LINES, LEADS_A_LOOK) + self._passed_over + self._put_off
+            found = await best_leads(self._tx, candidate, self._now, self._limits, look)
             candidate.exhausted = len(found) < look or self._passed_over > _MOST_PASSED_OVER
+            had_enough = [lead for lead in found if lead.had_enough_since is not None]
+            if had_enough:
+                found = [lead for lead in found if lead.had_enough_since is None]
+                await self._put_them_off(candidate, had_enough)
             candidate.leads.extend(found)
             if found and all(lead.phone in self._phones for lead in found):
                 candidate.exhausted = True
+
+    async def _put_them_off(self, candidate: Candidate, had_enough: Sequence[Row[Any]]) -> None:
+        """Leads whose numbers have had their calls wait until they may be called again."""
+        put_off = await phone_limit.put_off(self._tx, candidate.id, had_enough, self._limits, now=self._now)
+        self._put_off += put_off.count
+        if put_off.count < len(had_enough):
+            self._phones.update(lead.phone for lead in had_enough)
+            self._passed_over += len(had_enough) - put_off.count
+        if self._put_off >= phone_limit.MOST_AT_ONCE and not candidate.exhausted:
+            candidate.exhausted = True  # others wait for this transaction; the campaign's workflow looks further
+            self._to_wake.add(candidate.id)
+        elif put_off.wakes_earlier:
+            self._to_wake.add(candidate.id)
 
     def _lease(self, candidate: Candidate, lead: Row[Any], number: NumberLines, dial_at: datetime) -> Granted:
         check_transition(LeadStatus(lead.status), LeadStatus.PROCESSING)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     exists,
     func,
     literal_column,
+    null,
     select,
     text,
     union_all,
@@ -28,7 +29,10 @@ from sqlalchemy import (
 
 from breeze_buddy.domain.call import CallStatus, Direction, Progress
 from breeze_buddy.domain.campaign import CampaignStatus
+from breeze_buddy.domain.pacing import AccountLimits
 from breeze_buddy.domain.window import CallingWindow, zones_of_text
+from breeze_buddy.store import phone_limit
+from breeze_buddy.store.backlog_indexes import READY, WAITING
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.schema import (
     calls,
@@ -42,10 +46,7 @@ from breeze_buddy.store.schema import (
 from breeze_buddy.store.sharing import Candidate
 
 LIVE = (Progress.GRANTED, Progress.INTENDED, Progress.DIALLED)
-# With the very words of the partial indexes: SQLite uses those for nothing else.
-READY = text("leads.status = 'BACKLOG' AND leads.ready")
-WAITING = text("leads.status = 'BACKLOG' AND NOT leads.ready")
-EXPIRING = text("leads.expires_at IS NOT NULL AND leads.status IN ('BACKLOG', 'RETRY')")
+# In the words of its partial index.
 _UNACCEPTED = text("calls.progress = 'granted'")
 
 _LONGEST_CALL = timedelta(hours=5)
@@ -140,28 +141,39 @@ async def make_ready(tx: Transaction, campaign_ids: Sequence[str], now: datetime
             await tx.execute(_MADE_READY, {"of_leads": found})
 
 
-async def best_leads(tx: Transaction, candidate: Candidate, now: datetime, limit: int) -> list[Row[Any]]:
-    """The first of the campaign's ready leads whose zones are open, each zone looked up in its own index range."""
+async def best_leads(
+    tx: Transaction, candidate: Candidate, now: datetime, limits: AccountLimits, limit: int
+) -> list[Row[Any]]:
+    """The first of the campaign's ready leads whose zones are open, each zone looked up in its own index range. Those
+    whose number has had its calls are among them, and have `had_enough_since`."""
     window = window_of(candidate.row.window)
     open_zones = [zones for zones in candidate.zones if window is None or _is_open(window, zones, _second(now))]
     if not open_zones:
         return []
     asked = {"of_campaign": candidate.id, "now": now, "long_ago": now - _LONGEST_CALL, "count": limit}
+    asked |= phone_limit.binds(limits, now)
     rows = await tx.execute(
-        _best(len(open_zones)), asked | {f"zones_{place}": zones for place, zones in enumerate(open_zones)}
+        _best(len(open_zones), limits.calls_per_phone is not None),
+        asked | {f"zones_{place}": zones for place, zones in enumerate(open_zones)},
     )
     return list(rows.all())
 
 
 @lru_cache
-def _best(zones: int) -> Select[Any]:
-    """The query for leads of so many zones."""
-    best = [_ready_leads(bindparam(f"zones_{place}")).subquery() for place in range(zones)]
-    found = union_all(*(select(part) for part in best)).subquery()
-    return (
+def _best(zones: int, limited: bool) -> Select[Any]:
+    """The query for leads of so many zones; `limited`: a phone number may be called so often only."""
+    parts = [_ready_leads(bindparam(f"zones_{place}")).subquery() for place in range(zones)]
+    found = union_all(*(select(part) for part in parts)).subquery()
+    best = (
         select(found)
         .order_by(found.c.priority.desc(), found.c.attempts.desc(), found.c.due_at)
         .limit(bindparam("count", type_=Integer))
+    )
+    if not limited:
+        return best.add_columns(null().label("had_enough_since"))
+    chosen = best.subquery()  # so that it is asked of these alone
+    return select(chosen, phone_limit.had_enough_since(chosen.c.phone).label("had_enough_since")).order_by(
+        chosen.c.priority.desc(), chosen.c.attempts.desc(), chosen.c.due_at
     )
 
 

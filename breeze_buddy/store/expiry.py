@@ -7,7 +7,7 @@ from sqlalchemy import insert, select, update
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.outcome import Outcome
 from breeze_buddy.store import leads as lead_rows
-from breeze_buddy.store.candidates import EXPIRING
+from breeze_buddy.store.backlog_indexes import EXPIRING
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.schema import lead_history, leads
 

@@ -7,9 +7,8 @@ from breeze_buddy.domain.campaign import CampaignStatus
 from breeze_buddy.domain.do_not_call import ListingSource
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.outcome import Outcome
-from breeze_buddy.domain.pacing import AccountLimits
 from breeze_buddy.store import backlog, copies, do_not_call
-from breeze_buddy.store.attempts import Accepted, Unusable
+from breeze_buddy.store.attempts import Unusable
 from tests.store.stage import NOON, Stage, a_template, person
 
 
@@ -47,24 +46,6 @@ async def test_a_lead_whose_time_was_over_in_the_backlog_gets_no_line(stage: Sta
     await stage.lead(await stage.campaign(), expires_at=NOON + timedelta(minutes=1))
     stage.pass_time(minutes=2)
     assert await stage.grant() == []
-
-
-async def test_a_number_is_called_so_often_in_so_many_hours_over_all_campaigns(stage: Stage) -> None:
-    stage.limits = AccountLimits(calls_per_second=1000, calls_per_phone=2, calls_per_phone_hours=24)
-    await stage.number()
-    for name in ("one", "two", "three"):
-        await stage.lead(await stage.campaign(name), person(7))
-    for _ in range(2):
-        await stage.attempt(CallStatus.COMPLETED)
-        stage.pass_time(hours=1)
-    grant = await stage.grant_one()
-    answer = await stage.accept(grant.call_id)
-    assert isinstance(answer, Unusable)
-    # The first of the two was at noon.
-    assert (answer.standing.status, answer.standing.due_at) == (LeadStatus.BACKLOG, NOON + timedelta(hours=24))
-    assert await stage.grant() == []
-    stage.now = NOON + timedelta(hours=24)
-    assert isinstance(await stage.accept((await stage.grant_one()).call_id), Accepted)
 
 
 async def test_a_lead_to_be_called_later_waits_until_then(stage: Stage) -> None:

@@ -63,6 +63,9 @@ class ConversationFigures(BaseModel):
     silences: int = Field(0, description="the caller said nothing for as long as was waited")
 
 
+MessageStage = Literal["greeting", "message"]
+"""Of a message for a machine: its greeting or beep is waited for, or the message is being said."""
+
 Sentiment = Literal["positive", "neutral", "negative", "mixed"]
 
 
@@ -95,6 +98,15 @@ class ConversationReport(BaseModel):
     analysis: CallAnalysis | None = Field(None, description="added after the call, when the template asks for it")
 
 
+class HalfFilled(BaseModel):
+    """A function that was chosen and still lacks parameters."""
+
+    model_config = ConfigDict(frozen=True)
+
+    function: str
+    found: dict[str, str] = Field({}, description="parameters given so far, by name")
+
+
 class ConversationState(BaseModel):
     """Where a conversation stands, saved at each turn, so that another media server can go on with it."""
 
@@ -107,3 +119,5 @@ class ConversationState(BaseModel):
     began_at: datetime
     returned: TransferEnding | None = Field(None, description="back from a transfer that ended so")
     parting: bool = Field(False, description="after a failed transfer, a call is promised or a message is taken")
+    filling: HalfFilled | None = Field(None, description="what was given of the parameters that it asks for")
+    machine: MessageStage | None = Field(None, description="a machine has taken the call, and gets a message")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 
-from breeze_buddy.domain.conversation import ConversationReport, ConversationState, Utterance
+from breeze_buddy.domain.conversation import ConversationReport, ConversationState, MessageStage, Utterance
 from breeze_buddy.domain.promise import promised_at
 from breeze_buddy.domain.transfer import TransferEnding
 from breeze_buddy.media.engines import Conversation, Finish, Overhearing
@@ -50,7 +50,8 @@ class ConversationLog:
         """Take down a turn that began at `at_s` by the loop's clock; None: now."""
         self._add(Utterance(speaker="caller", text=text, at_s=self._at_s(at_s), digits=digits))
 
-    def state(self, conversation: Conversation) -> ConversationState:
+    def state(self, conversation: Conversation, *, machine: MessageStage | None = None) -> ConversationState:
+        """Where it stands; `machine`: how far a message for a machine is."""
         return ConversationState(
             node=conversation.node,
             answers=dict(conversation.answers),
@@ -59,6 +60,8 @@ class ConversationLog:
             began_at=self._began_at,
             returned=self._returned,
             parting=conversation.parting,
+            filling=conversation.filling,
+            machine=machine,
         )
 
     @property

@@ -13,6 +13,10 @@ class StreamRefused(Exception):
     """A stream that must be closed: its token is missing, wrong, expired or used, or the call is over."""
 
 
+class StreamReplaced(Exception):
+    """Another stream of the same call has the conversation by now; what this one says of it is not kept."""
+
+
 class RecordingUnchanged(Exception):
     """The recording was not paused, or does not go on; the message says why. Asking again does no harm."""
 
@@ -41,11 +45,12 @@ class CallDirectory(Protocol):
     async def claim(self, *, token: str, call_sid: str, stream_sid: str) -> StreamCall:
         """Take the token, once. Raises StreamRefused."""
 
-    async def save(self, call_id: str, state: ConversationState) -> None:
-        """Remember where the conversation stands; called at each turn."""
+    async def save(self, call_id: str, state: ConversationState, *, stream_sid: str) -> None:
+        """Remember where the conversation stands; called at each turn. Raises StreamReplaced."""
 
-    async def report(self, report: ConversationReport) -> None:
-        """Store the whole conversation and tell the lead's workflow when it is waiting for it."""
+    async def report(self, report: ConversationReport, *, stream_sid: str) -> None:
+        """Store the whole conversation and tell the lead's workflow when it is waiting for it. Raises
+        StreamReplaced."""
 
     async def pause_recording(self, call_id: str) -> None:
         """From when this returns, the recording of the call takes silence. Raises RecordingUnchanged."""

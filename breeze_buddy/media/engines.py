@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
-from breeze_buddy.domain.conversation import Ending, Utterance
+from breeze_buddy.domain.conversation import Ending, HalfFilled, Utterance
 from breeze_buddy.domain.promise import Callback
 from breeze_buddy.domain.providers import VoiceChoice
 from breeze_buddy.domain.template import Template
@@ -192,6 +192,10 @@ class Conversation(Protocol):
     @property
     def parting(self) -> bool:
         """Whether a call is being promised, or a message taken, because no human could be had."""
+
+    @property
+    def filling(self) -> HalfFilled | None:
+        """The function whose parameters are being asked for."""
 
     @property
     def private(self) -> bool:

@@ -1,9 +1,10 @@
 """A function that was chosen and still lacks parameters: what the choosing words said already, and what to ask next."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 
+from breeze_buddy.domain.conversation import HalfFilled
 from breeze_buddy.domain.flow import Function, Parameter, words_of
 from breeze_buddy.media.spoken_values import spoken_value
 
@@ -18,6 +19,22 @@ class FillingIn:
     def __init__(self, function: Function, said: str, *, today: date) -> None:
         self.function = function
         self.found = _said_at_once(function, said, today) if said else {}
+
+    @classmethod
+    def again(cls, kept: HalfFilled, functions: Iterable[Function], *, today: date) -> "FillingIn | None":
+        """As it stood when the conversation was interrupted; None when there is no such function."""
+        function = next((one for one in functions if one.name == kept.function), None)
+        if function is None:
+            return None
+        filling = cls(function, "", today=today)
+        known = {one.name for one in function.parameters}
+        filling.found.update((name, value) for name, value in kept.found.items() if name in known)
+        return filling
+
+    @property
+    def kept(self) -> HalfFilled:
+        """For whoever goes on with the conversation."""
+        return HalfFilled(function=self.function.name, found=dict(self.found))
 
     @property
     def missing(self) -> Parameter | None:

@@ -17,7 +17,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime
 
-from breeze_buddy.domain.conversation import Ending
+from breeze_buddy.domain.conversation import Ending, HalfFilled
 from breeze_buddy.domain.flow import (
     TRANSFER_RESULT,
     Action,
@@ -115,6 +115,8 @@ class ScriptedConversation:
             else None
         )
         self._reprompts = resume.reprompts if resume is not None and self._resumed else 0
+        if resume is not None and self._resumed and resume.filling is not None:
+            self._filling = FillingIn.again(resume.filling, self._flow.offered(self._here), today=self._today())
 
     @property
     def node(self) -> str:
@@ -131,6 +133,10 @@ class ScriptedConversation:
     @property
     def parting(self) -> bool:
         return self._parting
+
+    @property
+    def filling(self) -> HalfFilled | None:
+        return self._filling.kept if self._filling is not None else None
 
     @property
     def private(self) -> bool:
@@ -171,9 +177,9 @@ class ScriptedConversation:
         return self._flow.nodes[self._node]
 
     def _same_again(self) -> list[Reply]:
-        """Where it stood: the same question, not a new one."""
+        """Where it stood: the same question, not a new one; what was given for a function is not asked for again."""
         reprompts = self._reprompts
-        replies = self._enter(self._node)
+        replies = self._fill_in(self._filling) if self._filling is not None else self._enter(self._node)
         self._reprompts = reprompts
         return replies
 

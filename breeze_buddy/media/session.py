@@ -16,7 +16,7 @@ from breeze_buddy.domain.conversation import Ending
 from breeze_buddy.domain.transfer import TransferEnding
 from breeze_buddy.media import twilio
 from breeze_buddy.media.conversation_log import ConversationLog
-from breeze_buddy.media.directory import CallDirectory, StreamCall, StreamRefused
+from breeze_buddy.media.directory import CallDirectory, StreamCall, StreamRefused, StreamReplaced
 from breeze_buddy.media.engines import Engines, Finish
 from breeze_buddy.media.happenings import CallerGone, HandedBack, KeyPressed
 from breeze_buddy.media.holding import Hold
@@ -206,7 +206,10 @@ class StreamSession:
         engines = self._engines.of(call.template)
         conversation = engines.dialogue.converse(call, privacy)
         transcript.tell(conversation)
-        keeper = StateKeeper(self._directory, call.call_id)
+        keeper = StateKeeper(
+            self._directory, call.call_id, stream_sid=start.stream_sid, replaced=self._replaced(asyncio.current_task())
+        )
+        machines = MachineWatch.of(call, self._directory)
         began_s = loop.time()
         resume = call.resume
         if (
@@ -220,14 +223,16 @@ class StreamSession:
             playback=self._playback,
             transcript=transcript,
             call_began_s=began_s,
-            on_state=lambda: keeper.keep(transcript.state(conversation)),
+            on_state=lambda: keeper.keep(
+                transcript.state(conversation, machine=machines.stage if machines is not None else None)
+            ),
             hold=Hold(
                 self._directory,
                 call.call_id,
                 longest_s=call.template.transfer.max_wait_s if call.template.transfer is not None else 0,
                 handed_back=self._handed_back,
             ),
-            machines=MachineWatch.of(call, self._directory),
+            machines=machines,
         )
         if self._gone:  # hung up while the call was looked up
             self._loop.post(CallerGone())
@@ -240,7 +245,8 @@ class StreamSession:
             if engines.release is not None:
                 await engines.release()
         await keeper.settle()
-        report = asyncio.create_task(deliver(self._directory, transcript.report(finish, conversation.answers)))
+        told = transcript.report(finish, conversation.answers)
+        report = asyncio.create_task(deliver(self._directory, told, stream_sid=start.stream_sid))
         self._background(report)
         await asyncio.wait([report], timeout=self._limits.report_s)
         log.info("%s: call %s ended: %s", self.name, call.call_id, finish.ending)
@@ -258,6 +264,17 @@ class StreamSession:
                 raise
             log.exception("%s: call %s failed again after it was resumed", self.name, call.call_id)
             return Finish(Ending.LOST)
+
+    def _replaced(self, task: "asyncio.Task[None] | None") -> Callable[[StreamReplaced], None]:
+        """What ends this stream, whose task it is, when another media server has the call."""
+
+        def end(error: StreamReplaced) -> None:
+            log.warning("%s: closed: replaced elsewhere: %s", self.name, error)
+            self._link.close(REFUSED, "replaced by another stream of the same call")
+            if task is not None:
+                task.cancel()
+
+        return end
 
     def _send(self, message: bytes) -> None:
         if not self._gone:

@@ -8,7 +8,13 @@ from breeze_buddy.domain.conversation import ConversationReport, ConversationSta
 from breeze_buddy.domain.messages import CONVERSATION_REPORTED, TRANSFER_REQUESTED, CallEvent
 from breeze_buddy.domain.stream_token import InvalidStreamToken, StreamToken
 from breeze_buddy.domain.transfer import TransferEnding
-from breeze_buddy.media.directory import RecordingUnchanged, StreamCall, StreamRefused, TransferRefused
+from breeze_buddy.media.directory import (
+    RecordingUnchanged,
+    StreamCall,
+    StreamRefused,
+    StreamReplaced,
+    TransferRefused,
+)
 from breeze_buddy.store import attempts, conversations, pods, transfers
 from breeze_buddy.store.database import Database
 from breeze_buddy.store.errors import StoreError
@@ -55,17 +61,23 @@ class StoredCalls:
             inbound=claimed.inbound,
         )
 
-    async def save(self, call_id: str, state: ConversationState) -> None:
-        """Remember where the conversation stands."""
+    async def save(self, call_id: str, state: ConversationState, *, stream_sid: str) -> None:
+        """Remember where the conversation stands. Raises StreamReplaced."""
         async with self._database.write() as tx:
-            await conversations.save_state(tx, call_id, state, now=self._database.now())
+            kept = await conversations.save_state(tx, call_id, state, now=self._database.now(), stream_sid=stream_sid)
+        if not kept:
+            raise StreamReplaced(f"another stream of call {call_id} came after {stream_sid}")
 
-    async def report(self, report: ConversationReport) -> None:
-        """Store the conversation; signal the lead when its call has ended, for then it may wait for this."""
+    async def report(self, report: ConversationReport, *, stream_sid: str) -> None:
+        """Store the conversation; signal the lead when its call has ended, for then it may wait for this. Raises
+        StreamReplaced."""
         now = self._database.now()
         async with self._database.write() as tx:
-            reported = await conversations.save_report(tx, report, now=now)
-            await pods.release(tx, report.call_id, now=now, pod=self._pod)
+            reported = await conversations.save_report(tx, report, now=now, stream_sid=stream_sid)
+            if reported.taken:
+                await pods.release(tx, report.call_id, now=now, pod=self._pod)
+        if not reported.taken:
+            raise StreamReplaced(f"another stream of call {report.call_id} came after {stream_sid}")
         if not reported.awaited:
             return
         try:

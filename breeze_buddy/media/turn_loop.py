@@ -141,7 +141,8 @@ class TurnLoop:
 
     async def run(self) -> Finish:
         """Hold the conversation. Raises what an engine raised while the agent had to speak."""
-        self._mouth.reply(self._conversation.begin())
+        if self._machines is None or not self._machines.found:
+            self._mouth.reply(self._conversation.begin())
         if self._machines is not None:
             self._machines.begin(self.post)
         try:
@@ -379,11 +380,12 @@ class TurnLoop:
         if self._machines.message is None:
             return Finish(Ending.VOICEMAIL)
         self._interruptions.suspended = True
-        self._leaving = LeavingMessage(self._machines.message, ear=self._ear, mouth=self._mouth)
+        self._leaving = LeavingMessage(self._machines.message, watch=self._machines, ear=self._ear, mouth=self._mouth)
         self._transcript.agent(self._playback, interrupted=True)
         self._keypad.forget()
         self._message = self._silence_s = None
         self._unanswered.clear()
+        self._on_state()
         return None
 
     # --- time --------------------------------------------------------------------------------------------------

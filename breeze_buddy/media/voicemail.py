@@ -3,13 +3,15 @@
 answer ──▶ watch ──found──▶ hang up
                      └────▶ wait ──beep──▶ message ──heard──▶ hang up
                               └─ silent for long: no beep will come
+
+A stream that goes on after another one broke begins where that one was: in the wait, or with the message.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 
-from breeze_buddy.domain.conversation import Ending
+from breeze_buddy.domain.conversation import Ending, MessageStage
 from breeze_buddy.domain.flow import fill
 from breeze_buddy.domain.voicemail import MESSAGE_LEFT, LeaveMessage, said_by_a_machine
 from breeze_buddy.media.answering_machine import GREETING_BEGINS_S, MachineDetector, Sign
@@ -26,13 +28,18 @@ WATCHED_S = 45.0
 TWILIO_IS_ASKED_S = (2.5, 4.0, 6.0, 9.0)
 """After the answer; its detection takes some seconds."""
 AFTER_BEEP_S = 0.25
+AFTER_BREAK_S = 0.5
 NO_BEEP_S = 3.0
 """A greeting that is over for so long had no beep."""
 LONGEST_GREETING_S = 60.0
 
 
 class MachineWatch:
-    """Posts MachineFound once, and BeepHeard at each beep, from the sound, the words, and what Twilio has found."""
+    """Posts MachineFound once, and BeepHeard at each beep, from the sound, the words, and what Twilio has found.
+
+    `stage` is how far the message for the machine is, None before it is found. In a call that is resumed the caller
+    has heard us break off: what is said then is no greeting, and only a beep and Twilio's word count.
+    """
 
     def __init__(self, call: StreamCall, directory: CallDirectory) -> None:
         policy = call.template.voicemail
@@ -43,19 +50,30 @@ class MachineWatch:
         self._post: Callable[[MachineFound | BeepHeard], None] | None = None
         self._began_s = 0.0
         self._asking: asyncio.Task[None] | None = None
-        self.found = False
+        self._resumed = call.resume is not None
+        self.resumed_stage = call.resume.machine if call.resume is not None else None
+        self.stage: MessageStage | None = self.resumed_stage
+        self.found = self.resumed_stage is not None
 
     @classmethod
     def of(cls, call: StreamCall, directory: CallDirectory) -> "MachineWatch | None":
-        """None where a machine changes nothing, or cannot be: nobody who calls us is one."""
-        wanted = call.template.detect_voicemail and call.template.voicemail != "go_on"
-        return cls(call, directory) if wanted and not call.inbound and call.resume is None else None
+        """None where a machine changes nothing, or cannot be: nobody who calls us is one, nor who has answered us."""
+        policy = call.template.voicemail
+        if not call.template.detect_voicemail or policy == "go_on" or call.inbound:
+            return None
+        if call.resume is not None:
+            talked = any(one.speaker == "caller" for one in call.resume.transcript)
+            if not isinstance(policy, LeaveMessage) or (talked and call.resume.machine is None):
+                return None
+        return cls(call, directory)
 
     def begin(self, post: Callable[[MachineFound | BeepHeard], None]) -> None:
         """The call is answered now."""
         self._post = post
         self._began_s = asyncio.get_running_loop().time()
-        if self.message is not None:  # for the other policy Twilio's word ends the call already
+        if self.found:
+            post(MachineFound("it had before the stream broke"))
+        elif self.message is not None:  # for the other policy Twilio's word ends the call already
             self._asking = asyncio.create_task(self._ask())
 
     def close(self) -> None:
@@ -71,14 +89,14 @@ class MachineWatch:
         if sign is Sign.BEEP and self._post is not None:
             self._find("a beep")
             self._post(BeepHeard())
-        elif sign is Sign.LONG_GREETING:
+        elif sign is Sign.LONG_GREETING and not self._resumed:
             self._find("a long greeting")
         elif not self.found and asyncio.get_running_loop().time() > self._began_s + WATCHED_S:
             self.close()
 
     def understand(self, text: str, began_s: float) -> None:
         """What was said in a turn that began then."""
-        if began_s < self._began_s + GREETING_BEGINS_S and said_by_a_machine(text):
+        if not self._resumed and began_s < self._began_s + GREETING_BEGINS_S and said_by_a_machine(text):
             self._find("the words of its greeting")
 
     def _find(self, why: str) -> None:
@@ -101,16 +119,18 @@ class MachineWatch:
 
 
 class LeavingMessage:
-    """Says `text` to a machine, when its greeting is over. `due_s` is when to look again, by the loop's clock."""
+    """Says the message to a machine, when its greeting is over. `due_s` is when to look again, by the loop's clock."""
 
-    def __init__(self, text: str, *, ear: Ear, mouth: Mouth) -> None:
+    def __init__(self, text: str, *, watch: MachineWatch, ear: Ear, mouth: Mouth) -> None:
         self._text = text
         self._ear = ear
         self._mouth = mouth
-        self._beeped = False
+        self._watch = watch
+        self._beeped = watch.resumed_stage == "message"  # it was begun: once more from its beginning
         now_s = asyncio.get_running_loop().time()
         self._gives_up_s = now_s + LONGEST_GREETING_S
-        self.due_s: float | None = now_s + NO_BEEP_S
+        self.due_s: float | None = now_s + (AFTER_BREAK_S if self._beeped else NO_BEEP_S)
+        watch.stage = "message" if self._beeped else "greeting"
         mouth.stop()
 
     def beeped(self) -> None:
@@ -124,6 +144,7 @@ class LeavingMessage:
         now_s = asyncio.get_running_loop().time()
         if self._beeped or not self._ear.caller_speaks:
             self.due_s = None
+            self._watch.stage = "message"
             self._mouth.reply(farewell(self._text, Ending.REACHED_END, MESSAGE_LEFT))
         elif now_s > self._gives_up_s:
             return Finish(Ending.VOICEMAIL)

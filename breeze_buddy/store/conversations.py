@@ -1,7 +1,7 @@
 """Streams and conversations of calls: who took which stream token, where a talk stands, what came of it."""
 
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from sqlalchemy import Row, bindparam, exists, func, insert, select, update
@@ -19,6 +19,8 @@ from breeze_buddy.store.errors import Conflict
 from breeze_buddy.store.facts import add_facts, locked_call, template_of, workflow_id_of
 from breeze_buddy.store.schema import calls, conversations, stream_claims, transfers
 
+_NEXT = timedelta(microseconds=1)
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimedCall:
@@ -35,10 +37,12 @@ class ClaimedCall:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """The workflow of the call whose conversation was stored, and whether it is waiting for that."""
+    """The workflow of the call whose conversation was stored, and whether it is waiting for that. Not `taken`: the
+    report is of a stream that another one has replaced."""
 
     workflow_id: str
     awaited: bool
+    taken: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,10 @@ class StreamStanding:
 async def claim_stream(
     tx: Transaction, *, token_id: str, call_id: str, call_sid: str, stream_sid: str, now: datetime
 ) -> ClaimedCall:
-    """Take a stream token. Raises Conflict when it was taken or the call is over, NotFound without a call."""
+    """Take a stream token. Raises Conflict when it was taken or the call is over, NotFound without a call.
+
+    From here on only this stream of the call may say how its conversation stands (`save_state`, `save_report`).
+    """
     call = await locked_call(tx, call_id)
     taken = await tx.scalar(select(stream_claims.c.stream_sid).where(stream_claims.c.token_id == token_id))
     if taken is not None:
@@ -68,8 +75,11 @@ async def claim_stream(
     if row is not None and row.report is not None:
         raise Conflict("this conversation has ended")
     await add_facts(tx, call, CallFacts(sid=call_sid))
+    latest = await tx.scalar(select(func.max(stream_claims.c.claimed_at)).where(stream_claims.c.call_id == call_id))
+    # Later than the claim before, whatever the clocks of two pods say.
+    claimed_at = now if latest is None else max(now, latest + _NEXT)
     await tx.execute(
-        insert(stream_claims).values(token_id=token_id, call_id=call_id, stream_sid=stream_sid, claimed_at=now)
+        insert(stream_claims).values(token_id=token_id, call_id=call_id, stream_sid=stream_sid, claimed_at=claimed_at)
     )
     state = row.state if row is not None else None
     template = await template_of(tx, call)
@@ -109,13 +119,24 @@ async def is_open(tx: Transaction, call_id: str) -> bool:
     return bool(await tx.scalar(_OPEN, {"of_call": call_id}))
 
 
-async def save_state(tx: Transaction, call_id: str, state: ConversationState, *, now: datetime) -> None:
-    """Keep where a conversation stands."""
+async def save_state(
+    tx: Transaction, call_id: str, state: ConversationState, *, now: datetime, stream_sid: str | None = None
+) -> bool:
+    """Keep where a conversation stands. False, and nothing is kept: `stream_sid`, who says so, was replaced by
+    another stream of the call."""
+    if stream_sid is not None:
+        await locked_call(tx, call_id)  # no other stream claims the call meanwhile
+        if await _is_replaced(tx, call_id, stream_sid):
+            return False
     await _put(tx, call_id, now, state=state.model_dump(mode="json"))
+    return True
 
 
-async def save_report(tx: Transaction, report: ConversationReport, *, now: datetime) -> Reported:
-    """Keep a conversation for good; a second report of one call changes nothing. Raises NotFound.
+async def save_report(
+    tx: Transaction, report: ConversationReport, *, now: datetime, stream_sid: str | None = None
+) -> Reported:
+    """Keep a conversation for good; a second report of one call changes nothing, nor does that of a stream that
+    was replaced by another (`stream_sid`; None: it does not come from a stream). Raises NotFound.
 
     While a transfer is open, a caller who left the stream was moved and may come back: what was said is kept
     with the state, and the transfer's end writes the report. So it is for one who is on the way back from it. A
@@ -126,6 +147,8 @@ async def save_report(tx: Transaction, report: ConversationReport, *, now: datet
     call = await locked_call(tx, report.call_id)
     if report.do_not_call:
         await _list(tx, call, now=now)
+    if stream_sid is not None and await _is_replaced(tx, call.id, stream_sid):
+        return Reported(workflow_id_of(call), awaited=False, taken=False)
     row = (await tx.execute(select(conversations).where(conversations.c.call_id == report.call_id))).first()
     state = ConversationState.model_validate(row.state) if row is not None and row.state is not None else None
     if report.ending is Ending.CALLER_HUNG_UP and await _may_come_back(tx, report, state):
@@ -137,6 +160,20 @@ async def save_report(tx: Transaction, report: ConversationReport, *, now: datet
         await _put(tx, report.call_id, now, report=report.model_dump(mode="json"), reported_at=now)
     ended = call.status is not None and CallStatus(call.status).is_terminal
     return Reported(workflow_id_of(call), awaited=ended)
+
+
+_LATEST_CLAIM = (
+    select(stream_claims.c.stream_sid)
+    .where(stream_claims.c.call_id == bindparam("of_call"))
+    .order_by(stream_claims.c.claimed_at.desc())
+    .limit(1)
+)
+
+
+async def _is_replaced(tx: Transaction, call_id: str, stream_sid: str) -> bool:
+    """Whether another stream has taken the call after this one."""
+    latest = await tx.scalar(_LATEST_CLAIM, {"of_call": call_id})
+    return latest is not None and latest != stream_sid
 
 
 async def to_analyse(tx: Transaction, call_id: str) -> tuple[ConversationReport, Analysis, tzinfo] | None:

@@ -18,7 +18,13 @@ from breeze_buddy.domain.conversation import ConversationReport, ConversationSta
 from breeze_buddy.domain.providers import Voice
 from breeze_buddy.domain.template import Template
 from breeze_buddy.domain.transfer import TransferEnding
-from breeze_buddy.media.directory import RecordingUnchanged, StreamCall, StreamRefused, TransferRefused
+from breeze_buddy.media.directory import (
+    RecordingUnchanged,
+    StreamCall,
+    StreamRefused,
+    StreamReplaced,
+    TransferRefused,
+)
 from breeze_buddy.media.engines import Dialogue, Engines, OnWindow, SpokenChunk, Transcript
 from breeze_buddy.media.mulaw import FRAME_BYTES, FRAME_S, SILENCE
 from breeze_buddy.media.scripted import ScriptedDialogue
@@ -170,6 +176,8 @@ class MemoryDirectory:
         self.open_transfer = False
         self.ending: TransferEnding | None = None
         self.machine = False
+        self.replaced = False
+        self.saved = asyncio.Event()
 
     def expect(self, call: StreamCall, token: str = "good") -> None:
         self.calls[token] = call
@@ -179,11 +187,16 @@ class MemoryDirectory:
             raise StreamRefused("the stream's token is not known")
         return self.calls.pop(token)
 
-    async def save(self, call_id: str, state: ConversationState) -> None:
+    async def save(self, call_id: str, state: ConversationState, *, stream_sid: str) -> None:
         await asyncio.sleep(0.05)
+        if self.replaced:
+            raise StreamReplaced("another stream has the call")
         self.states.append(state)
+        self.saved.set()
 
-    async def report(self, report: ConversationReport) -> None:
+    async def report(self, report: ConversationReport, *, stream_sid: str) -> None:
+        if self.replaced:
+            raise StreamReplaced("another stream has the call")
         if self.failing_reports:
             self.failing_reports -= 1
             raise ConnectionError("the database is away")

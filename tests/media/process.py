@@ -18,7 +18,7 @@ class PrintingDirectory(MemoryDirectory):
     async def claim(self, *, token: str, call_sid: str, stream_sid: str) -> StreamCall:
         return call_of(template_of(FLOW))
 
-    async def report(self, report: ConversationReport) -> None:
+    async def report(self, report: ConversationReport, *, stream_sid: str) -> None:
         print("reported", report.ending, flush=True)
 
 

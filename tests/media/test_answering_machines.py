@@ -1,5 +1,6 @@
 """Calls that a machine takes: found out from the sound, the words and Twilio; a message is left after the beep."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -11,6 +12,7 @@ from breeze_buddy.domain.template import Template
 from breeze_buddy.domain.voicemail import said_by_a_machine
 from breeze_buddy.media import mulaw
 from breeze_buddy.media.answering_machine import GREETING_S, MachineDetector, Sign, ToneDetector
+from breeze_buddy.media.scripted import APOLOGY
 from tests.media.fakes import MemoryDirectory, Phone, call_of, in_virtual_time, said, template_of
 
 WINDOW_BYTES = 256
@@ -201,6 +203,81 @@ def test_nobody_is_taken_for_a_machine_who_calls_us_or_where_it_is_not_wanted(
 ) -> None:
     report, _ = held(greets_then_beeps(), call=call, **template)
     assert report.ending is Ending.NO_INPUT
+
+
+def resumed(
+    until: Callable[[Phone], bool], again: Story, *, before: Story | None = None, machine: bool = False
+) -> tuple[ConversationReport, list[float]]:
+    """A machine greets and beeps, or does what `before` says; the media server dies when `until` holds, and another one
+    goes on, from when `again` is what the machine does. The report, and when the second stream's frames came, in
+    seconds from its start."""
+
+    async def whole() -> tuple[ConversationReport, list[float]]:
+        directory = MemoryDirectory()
+        directory.expect(call_of(template_of(voicemail=LEAVE)))
+        first = Phone(directory)
+        await first.answer()
+        greeting = asyncio.create_task((before or greets_then_beeps())(first))
+        await first.until(lambda: until(first) and bool(directory.states))
+        await first.wait(0.1)
+        await first.crash()
+        greeting.cancel()
+        assert directory.reports == []
+        directory.machine = machine
+        directory.expect(call_of(template_of(voicemail=LEAVE), resume=directory.states[-1]), "again")
+        second = Phone(directory)
+        await second.answer("again")
+        await again(second)
+        return await second.ended(), second.frames_s
+
+    return in_virtual_time(whole)
+
+
+async def records(phone: Phone) -> None:
+    """The beep is over: the machine takes down what it hears."""
+
+
+def test_a_message_that_broke_off_is_said_again_from_its_beginning_and_nothing_else_is() -> None:
+    report, frames_s = resumed(lambda phone: bool(phone.frames_s) and phone.frames_s[-1] > 5.0, records)
+    assert (report.ending, report.result) == (Ending.REACHED_END, "message_left")
+    assert said(report)[-1] == LEFT
+    assert not [line for line in said(report) if APOLOGY in line]
+    assert 0.4 < frames_s[0] < 0.7
+
+
+def test_a_media_server_that_dies_before_the_beep_leaves_the_waiting_to_the_next() -> None:
+    async def beeps(phone: Phone) -> None:
+        await phone.make_sound(talk(5.0) + silence(0.4) + tone(1000))
+
+    async def greets(phone: Phone) -> None:
+        await phone.make_sound(talk(20.0))
+
+    report, frames_s = resumed(lambda phone: phone.now_s > GREETING_S + 0.3, beeps, before=greets)
+    assert report.result == "message_left"
+    assert said(report)[-1] == LEFT
+    assert frames_s[0] > 5.9
+
+
+def test_a_machine_that_was_not_found_out_before_is_told_by_its_beep_or_by_twilio() -> None:
+    async def beeps(phone: Phone) -> None:
+        await phone.make_sound(talk(1.0) + silence(0.4) + tone(1000))
+
+    def early(phone: Phone) -> bool:
+        return phone.now_s > 1.0
+
+    for machine, again in ((False, beeps), (True, records)):
+        report, _ = resumed(early, again, machine=machine)
+        assert (report.result, said(report)[-1]) == ("message_left", LEFT)
+
+
+def test_a_person_who_goes_on_talking_after_the_break_is_no_machine() -> None:
+    async def talks(phone: Phone) -> None:
+        await phone.make_sound(talk(GREETING_S + 1.0))
+        await phone.listen()
+        await phone.say("yes that is correct")
+
+    report, _ = resumed(lambda phone: phone.now_s > 1.0, talks)
+    assert report.result == "confirmed"
 
 
 def test_a_person_who_says_hello_and_then_talks_for_long_is_talked_with() -> None:

@@ -106,6 +106,40 @@ async def test_health_tells_how_many_streams_are_live(server: MediaServer, direc
         assert answer.json() == {"status": "ready", "streams": 1}
 
 
+async def test_a_stream_whose_call_another_media_server_took_is_closed_and_reports_nothing(
+    server: MediaServer, directory: MemoryDirectory
+) -> None:
+    directory.expect(call_of())
+    messages = StreamMessages()
+    async with dial(server) as socket:
+        await begin(socket, messages)
+        await socket.recv()
+        directory.replaced = True
+        await socket.send(messages.dtmf("1"))  # the next turn
+        with pytest.raises(websockets.ConnectionClosedError):
+            await answer_marks(socket, messages)
+    assert socket.close_code == 1008
+    assert socket.close_reason == "replaced by another stream of the same call"
+    assert directory.reports == []
+
+
+async def test_a_report_that_another_media_server_will_give_is_not_given_again_and_again(
+    server: MediaServer, directory: MemoryDirectory
+) -> None:
+    directory.expect(call_of())
+    messages = StreamMessages()
+    async with dial(server) as socket:
+        await begin(socket, messages)
+        await socket.recv()
+        await asyncio.wait_for(directory.saved.wait(), 5)
+        directory.replaced = True
+        await socket.send(messages.stop())
+        async with asyncio.timeout(3):
+            await answer_marks(socket, messages)
+    assert socket.close_code == 1000
+    assert directory.reports == []
+
+
 async def test_only_the_stream_path_takes_sockets(server: MediaServer) -> None:
     with pytest.raises(websockets.InvalidStatus) as refused:
         async with dial(server, "/elsewhere"):

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from breeze_buddy.domain.conversation import ConversationReport, ConversationState, Ending
+from breeze_buddy.domain.conversation import ConversationReport, ConversationState, Ending, HalfFilled
 from breeze_buddy.media.mulaw import FRAME_S
 from breeze_buddy.media.playback import DEFAULT_LEAD_S
 from breeze_buddy.media.scripted import APOLOGY
@@ -460,6 +460,40 @@ def test_a_conversation_goes_on_elsewhere_with_an_apology_and_the_last_question(
     ]
     assert report.began_at == states[0].began_at
     assert report.answers == {"address": "Garden Street", "pin": "5678"}
+
+
+def test_what_was_given_for_a_function_is_not_asked_for_again_elsewhere() -> None:
+    day = {"name": "day", "type": "enum", "values": ["Monday", "Friday"], "ask": "Which day?"}
+    wrapped = {"name": "wrapped", "type": "boolean", "ask": "Shall we wrap it on {day}?"}
+    signed = {"name": "signed", "type": "boolean", "ask": "Will somebody sign?"}
+    move = {"name": "move", "phrases": ["move it"], "parameters": [day, wrapped, signed], "go": "bye"}
+    bye = {"say": "{day}, {wrapped}, {signed}.", "then": {"action": "end_conversation"}}
+    flow = {"nodes": {"start": {"say": "When shall we come to you?", "functions": [move]}, "bye": bye}}
+
+    async def whole() -> tuple[ConversationState, ConversationReport]:
+        directory = MemoryDirectory()
+        directory.expect(call_of(template_of(flow)))
+        first = Phone(directory)
+        await first.answer()
+        await first.listen()
+        await first.say("move it to friday")
+        await first.listen()
+        await first.say("yes")
+        await first.listen()
+        await first.crash()
+        state = ConversationState.model_validate_json(directory.states[-1].model_dump_json())
+
+        directory.expect(call_of(template_of(flow), resume=state))
+        second = Phone(directory)
+        await second.answer()
+        await second.listen()
+        await second.say("no")
+        return state, await second.ended()
+
+    state, report = in_virtual_time(whole)
+    assert state.filling == HalfFilled(function="move", found={"day": "Friday", "wrapped": "yes"})
+    assert said(report)[-3:] == [f"agent: {APOLOGY} Will somebody sign?", "caller: no", "agent: Friday, yes, no."]
+    assert report.answers == {"day": "Friday", "wrapped": "yes", "signed": "no"}
 
 
 def test_a_failure_of_ours_leaves_the_call_to_be_resumed_and_a_second_one_ends_it() -> None:

@@ -157,19 +157,23 @@ class Stage:
         """The callback that ends a call."""
         return await self.hear(call_id, CallFacts(status=status, sequence=9, ended_at=self.now, **facts))
 
-    async def report(self, call_id: str, ending: Ending = Ending.REACHED_END, **more: Any) -> conversations.Reported:
+    async def report(
+        self, call_id: str, ending: Ending = Ending.REACHED_END, *, stream_sid: str | None = None, **more: Any
+    ) -> conversations.Reported:
         report = ConversationReport(call_id=call_id, began_at=self.now, ended_at=self.now, ending=ending, **more)
         async with self.database.write() as tx:
-            return await conversations.save_report(tx, report, now=self.now)
+            return await conversations.save_report(tx, report, now=self.now, stream_sid=stream_sid)
 
-    async def claim(self, call_id: str, *, token: str = "token", sid: str | None = None) -> conversations.ClaimedCall:
+    async def claim(
+        self, call_id: str, *, token: str = "token", sid: str | None = None, stream_sid: str = "MZ1"
+    ) -> conversations.ClaimedCall:
         async with self.database.write() as tx:
             return await conversations.claim_stream(
                 tx,
                 token_id=token,
                 call_id=call_id,
                 call_sid=sid or f"CA{call_id.replace('-', '')}",
-                stream_sid="MZ1",
+                stream_sid=stream_sid,
                 now=self.now,
             )
 

@@ -6,9 +6,9 @@ import pytest
 
 from breeze_buddy.domain.call import CallStatus
 from breeze_buddy.domain.conversation import ConversationState, Ending, Utterance
-from breeze_buddy.store import conversations, facts, overview
+from breeze_buddy.store import conversations, do_not_call, facts, overview
 from breeze_buddy.store.errors import Conflict, NotFound
-from tests.store.stage import NOON, Stage, a_template
+from tests.store.stage import NOON, Stage, a_template, person
 
 SAID = (Utterance(speaker="agent", text="Hello.", at_s=0), Utterance(speaker="caller", text="yes", at_s=2.5))
 
@@ -104,6 +104,43 @@ async def test_the_next_media_server_goes_on_where_the_last_one_stood(stage: Sta
         async with stage.database.write() as tx:
             await conversations.save_state(tx, call_id, state, now=stage.now)
     assert (await stage.claim(call_id, token="second")).state == state
+
+
+async def test_of_a_call_only_the_latest_stream_says_how_it_stands(stage: Stage) -> None:
+    """The stream of a media server that is slow to learn that it was replaced changes nothing any more."""
+    call_id = await dialled(stage)
+    await stage.claim(call_id, stream_sid="MZold")
+    state = ConversationState(node="ask", transcript=SAID[:1], began_at=NOON)
+
+    async def save(stream_sid: str, node: str) -> bool:
+        async with stage.database.write() as tx:
+            told = state.model_copy(update={"node": node})
+            return await conversations.save_state(tx, call_id, told, now=stage.now, stream_sid=stream_sid)
+
+    assert await save("MZold", "ask")
+    stage.pass_time(seconds=-30)  # the clock of the other pod is behind
+    claimed = await stage.claim(call_id, token="second", stream_sid="MZnew")
+    assert claimed.state == state
+    before = await stage.everything()
+    assert not await save("MZold", "thanks")
+    late = await stage.report(call_id, Ending.CALLER_HUNG_UP, transcript=SAID, stream_sid="MZold")
+    assert (late.taken, late.awaited) == (False, False)
+    assert await stage.everything() == before
+    assert await save("MZnew", "thanks")
+    assert (await stage.report(call_id, result="right", stream_sid="MZnew")).taken
+    async with stage.database.read() as tx:
+        report = await facts.report_of(tx, call_id)
+    assert report is not None
+    assert report.result == "right"
+
+
+async def test_who_asked_a_replaced_stream_not_to_be_called_is_not_called(stage: Stage) -> None:
+    call_id = await dialled(stage)
+    await stage.claim(call_id, stream_sid="MZold")
+    await stage.claim(call_id, token="second", stream_sid="MZnew")
+    assert not (await stage.report(call_id, do_not_call=True, stream_sid="MZold")).taken
+    async with stage.database.read() as tx:
+        assert await do_not_call.listed_among(tx, [person(0)]) == {person(0)}
 
 
 async def test_a_conversation_is_reported_once(stage: Stage) -> None:

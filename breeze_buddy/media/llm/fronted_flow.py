@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+from breeze_buddy.domain.conversation import HalfFilled
 from breeze_buddy.media.engines import Reply
 from breeze_buddy.media.llm.guided_flow import GuidedFlow
 
@@ -27,6 +28,10 @@ class FrontedFlow:
     @property
     def parting(self) -> bool:
         return self._flow.parting
+
+    @property
+    def filling(self) -> HalfFilled | None:
+        return self._flow.filling
 
     @property
     def private(self) -> bool:

@@ -5,6 +5,7 @@ from temporalio import activity
 from breeze_buddy.activities.calls import tell_campaign
 from breeze_buddy.activities.dispatch import Dispatcher
 from breeze_buddy.activities.signals import Signals
+from breeze_buddy.activities.waking import wait_for_next_day
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.messages import Standing
 from breeze_buddy.store import attempts, backlog, expiry, leads
@@ -34,7 +35,10 @@ class BacklogActivities:
         else:
             await self._dispatcher.dispatch()
         async with self._database.read() as tx:
-            return await attempts.standing_of(tx, lead_id)
+            standing = await attempts.standing_of(tx, lead_id)
+        if standing.status is LeadStatus.BACKLOG:
+            await wait_for_next_day(self._database, self._signals, lead_id)
+        return standing
 
     @activity.defn
     async def withdraw_lead(self, lead_id: str, reason: str) -> Standing:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from breeze_buddy.activities.calls import tell_campaign
 from breeze_buddy.activities.campaigns import tell_cancelled
 from breeze_buddy.activities.enrolment import new_lead, standing_campaign
+from breeze_buddy.activities.waking import wait_for_next_day
 from breeze_buddy.api.calls import CallAnswer, shown
 from breeze_buddy.api.campaigns import LeadPage, wake
 from breeze_buddy.api.context import AContext
@@ -20,6 +21,7 @@ from breeze_buddy.domain.messages import CancelRequest
 from breeze_buddy.domain.phone import E164
 from breeze_buddy.domain.window import zones_of
 from breeze_buddy.store import backlog, campaigns, cancelling, do_not_call, leads, overview, templates
+from breeze_buddy.store.line_pool import has_daily_cap
 
 router = APIRouter(prefix="/leads", tags=["leads"])
 
@@ -87,6 +89,7 @@ async def push(context: AContext, response: Response, pushed: LeadPush) -> Lead:
             assert there is not None
             lead = there
             response.status_code = status.HTTP_200_OK
+        capped = await has_daily_cap(tx, campaign.id)
     # Also for a lead that was here before: the request that brought it may have ended before this line.
     window = stored.template.calling_window
     closed = window is not None and not window.is_open(now, zones_of(lead.time_zone, lead.phone))
@@ -94,6 +97,8 @@ async def push(context: AContext, response: Response, pushed: LeadPush) -> Lead:
         waits = closed or lead.due_at > now
         if not waits:
             await context.dispatcher.dispatch()
+            if capped:
+                await wait_for_next_day(context.database, context.signals, lead.id)
         if waits or lead.expires_at is not None:
             # Nobody comes free for a closed window or a time that ends: the campaign's workflow waits for them.
             await wake(context, campaign, signal=messages.LEADS_ADDED)

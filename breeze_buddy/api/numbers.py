@@ -7,11 +7,13 @@ when it refuses, nothing has changed on either side.
 from fastapi import APIRouter, status
 
 from breeze_buddy.activities.clients import twilio_client
+from breeze_buddy.api.campaigns import wake
 from breeze_buddy.api.context import AContext, Context
 from breeze_buddy.api.inbound_callbacks import webhooks
+from breeze_buddy.domain import messages
 from breeze_buddy.domain.inbound import InboundPolicy
 from breeze_buddy.domain.number import Number, NumberInput, NumberUpdate
-from breeze_buddy.store import numbers, templates
+from breeze_buddy.store import campaigns, numbers, templates
 
 router = APIRouter(prefix="/numbers", tags=["numbers"])
 
@@ -62,7 +64,11 @@ async def change(context: AContext, number_id: str, wanted: NumberUpdate) -> Num
         await _answer_calls_to(context, phone)
     async with context.database.write() as tx:
         number = await numbers.change(tx, number_id, wanted)
+        # Whether they have to wake at the end of the day they know from when they last looked.
+        asleep = await campaigns.calling_from(tx, number_id) if number.enabled and number.daily_cap is not None else []
     await context.dispatcher.dispatch()
+    for campaign in asleep:
+        await wake(context, campaign, signal=messages.LEADS_ADDED)
     return number
 
 

@@ -10,7 +10,7 @@ what is held back is granted when a call has been placed.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -42,10 +42,9 @@ from breeze_buddy.store.candidates import (
 )
 from breeze_buddy.store.database import Transaction, serialise_dispatch
 from breeze_buddy.store.grants import Granted, granted
-from breeze_buddy.store.line_pool import LinePool, NumberLines, all_capped, line_pool
+from breeze_buddy.store.line_pool import LinePool, NumberLines, day_after, has_daily_cap, line_pool
 from breeze_buddy.store.schema import (
     calls,
-    campaign_numbers,
     campaign_zones,
     campaigns,
     lead_history,
@@ -331,11 +330,9 @@ async def next_wake(tx: Transaction, campaign_id: str, *, now: datetime) -> date
         )
         opens = (window.next_open(now, zones_of_text(zone)) for zone in zones)
         moments.extend(moment for moment in opens if moment > now)
-    number_ids = list(
-        await tx.scalars(select(campaign_numbers.c.number_id).where(campaign_numbers.c.campaign_id == campaign_id))
-    )
-    if await all_capped(tx, number_ids, now=now):
-        moments.append((now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0))
+    if await has_daily_cap(tx, campaign_id):
+        # Also while calls are left of today: nobody would tell when they are used up.
+        moments.append(day_after(now))
     return min((moment for moment in moments if moment is not None), default=None)
 
 

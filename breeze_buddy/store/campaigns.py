@@ -327,6 +327,13 @@ async def unattended(tx: Transaction, *, overdue_since: datetime, limit: int = 5
     return await _campaigns(tx, rows.all())
 
 
+async def calling_from(tx: Transaction, number_id: str) -> list[Campaign]:
+    """Running campaigns with open leads that call from a number."""
+    query = _rows().join(campaign_numbers, campaign_numbers.c.campaign_id == campaigns.c.id)
+    mine = (campaign_numbers.c.number_id == number_id, campaigns.c.status == CampaignStatus.RUNNING)
+    return await _campaigns(tx, (await tx.execute(query.where(*mine, campaigns.c.open_leads > 0))).all())
+
+
 async def recurring(tx: Transaction) -> list[Campaign]:
     """All campaigns that recur, or did before they were cancelled."""
     rows = await tx.execute(_rows().where(campaigns.c.recurrence.is_not(None)).order_by(campaigns.c.id))

@@ -6,16 +6,16 @@ made the fewest calls today, then the one with the most free lines.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Integer, Row, bindparam, func, select, update
+from sqlalchemy import Integer, Row, bindparam, exists, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from breeze_buddy.domain.inbound import InboundPolicy
 from breeze_buddy.domain.presence import nearness
 from breeze_buddy.store.database import Transaction
-from breeze_buddy.store.schema import lines, number_days, numbers
+from breeze_buddy.store.schema import campaign_numbers, lines, number_days, numbers
 
 # Made once: what every decision asks is not put together anew each time.
 _FREE = select(lines.c.number_id, func.count().label("n")).where(lines.c.call_id.is_(None)).group_by(lines.c.number_id)
@@ -44,10 +44,24 @@ _COUNTED = {
     for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
 }
 
+_CAPPED = select(
+    exists().where(
+        campaign_numbers.c.campaign_id == bindparam("of_campaign"),
+        campaign_numbers.c.number_id == numbers.c.id,
+        numbers.c.enabled.is_(True),
+        numbers.c.daily_cap.is_not(None),
+    )
+)
+
 
 def day_of(moment: datetime) -> date:
     """The day that a daily cap counts in: days are UTC's."""
     return moment.astimezone(UTC).date()
+
+
+def day_after(moment: datetime) -> datetime:
+    """When the next day begins that daily caps count in."""
+    return datetime.combine(day_of(moment) + timedelta(days=1), time(), UTC)
 
 
 @dataclass(slots=True)
@@ -142,12 +156,6 @@ async def _count(tx: Transaction, number_id: str, day: date, by: int) -> None:
     await tx.execute(_COUNTED[tx.dialect.name], counted)
 
 
-async def all_capped(tx: Transaction, number_ids: Collection[str], *, now: datetime) -> bool:
-    """Whether every one of these numbers has made all its calls of today."""
-    rows = await tx.execute(
-        select(numbers.c.daily_cap, number_days.c.calls)
-        .outerjoin(number_days, (number_days.c.number_id == numbers.c.id) & (number_days.c.day == day_of(now)))
-        .where(numbers.c.id.in_(number_ids), numbers.c.enabled.is_(True))
-    )
-    found = rows.all()
-    return bool(found) and all(row.daily_cap is not None and (row.calls or 0) >= row.daily_cap for row in found)
+async def has_daily_cap(tx: Transaction, campaign_id: str) -> bool:
+    """Whether a number that a campaign calls from has a daily cap: then the end of the day may bring it lines."""
+    return bool(await tx.scalar(_CAPPED, {"of_campaign": campaign_id}))

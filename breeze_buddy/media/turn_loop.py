@@ -4,8 +4,9 @@
          ▲   └──caller speaks: hush──▶ listen            │
          └── a noise, "mm-hm": go on ◀───────────────────┘
 
-What takes the word from the agent is in `interruptions.py`, keys in `keypad.py`, machines in `voicemail.py`. A message
-for the team is one long turn, with pauses in it (`message.py`).
+What the caller says, presses or keeps to themselves becomes an answer in `answers.py`. What takes the word from the
+agent is in `interruptions.py`, machines in `voicemail.py`. A message for the team is one long turn, with pauses in it
+(`message.py`).
 
 A conversation that asks for a human holds: a kind word now and then, until Twilio takes the caller away or the
 caller is handed back (`waiting.py`).
@@ -18,9 +19,9 @@ import logging
 from collections.abc import Callable
 
 from breeze_buddy.domain.conversation import Ending
-from breeze_buddy.domain.privacy import MASK
 from breeze_buddy.domain.template import Template
 from breeze_buddy.domain.transfer import TransferEnding
+from breeze_buddy.media.answers import STILL_BUSY_S, Answers
 from breeze_buddy.media.conversation_log import ConversationLog
 from breeze_buddy.media.ear import Ear, TurnBegan, TurnGrew, TurnHeard, WordsSoFar
 from breeze_buddy.media.engines import (
@@ -28,9 +29,6 @@ from breeze_buddy.media.engines import (
     Conversation,
     Engines,
     Finish,
-    Heard,
-    Pressed,
-    Silence,
     TakeMessage,
 )
 from breeze_buddy.media.happenings import (
@@ -45,7 +43,6 @@ from breeze_buddy.media.happenings import (
 )
 from breeze_buddy.media.holding import Hold
 from breeze_buddy.media.interruptions import Interruptions
-from breeze_buddy.media.keypad import Keypad
 from breeze_buddy.media.message import Message, last_word
 from breeze_buddy.media.mouth import Mouth, Played, Replied, SpeakingFailed
 from breeze_buddy.media.pauses import EndOfTurn
@@ -55,8 +52,6 @@ from breeze_buddy.media.waiting import Waiting
 
 LATE_MARK_S = 3.0
 """A mark that is this late will not come back."""
-STILL_BUSY_S = 0.25
-"""How soon to look again when silence was to be prompted and the caller is speaking."""
 
 log = logging.getLogger(__name__)
 
@@ -121,12 +116,16 @@ class TurnLoop:
             playback=playback,
             figures=transcript.figures,
         )
-        self._keypad = Keypad()
-        self._unanswered: list[str] = []  # said while the caller was already speaking again
-        self._silences = 0  # in a row
+        self._answers = Answers(
+            conversation,
+            turns=turns,
+            ear=self._ear,
+            mouth=self._mouth,
+            playback=playback,
+            transcript=transcript,
+            interruptions=self._interruptions,
+        )
         self._time_up_s: float | None = call_began_s + self._longest_s
-        self._silence_s: float | None = None
-        self._private_until_s = float("-inf")  # what began before this was said for nobody's ears
 
     def post(self, happening: Happening) -> None:
         self._inbox.put_nowait(happening)
@@ -199,78 +198,22 @@ class TurnLoop:
     def _on_heard(self, turn: TurnHeard) -> None:
         if self._machines is not None:
             self._machines.understand(turn.text, turn.began_s)
-        self._interruptions.words_heard(turn.text)
-        text = "" if self._interruptions.is_back_channel(turn.text) else self._answer_in(turn)
-        if text and self._mouth.hushed:
-            self._transcript.agent(self._playback, interrupted=True)
-        if turn.text:
-            private = self._conversation.private or turn.began_s < self._private_until_s
-            self._transcript.caller(MASK if private else turn.text, at_s=turn.began_s)
+        text = self._answers.understood(turn)
         if self._leaving is not None:
             return
         if self._message is not None:
             self._message.heard(text, self._now_s())
             self._take_message_if_over()
-            return
-        if self._waiting.goes_on or self._mouth.speaking or self._interruptions.is_salutation(turn.began_s):
-            return  # it was not allowed to interrupt
-        if text:
-            self._unanswered.append(text)
-        if self._ear.caller_speaks:
-            return
-        if self._unanswered:
-            self._silences = 0
-            self._figures.answered(turn, self._now_s())
-            self._answer(Heard(" ".join(self._unanswered), interrupting=self._mouth.hushed))
-        elif self._mouth.hushed and not self._keypad.keys:
-            self._interruptions.for_nothing()
-
-    def _answer_in(self, turn: TurnHeard) -> str:
-        """The words, unless they were not asked for yet, or in a question that has been answered with keys."""
-        answered = turn.began_s < self._private_until_s and not self._conversation.private
-        return turn.text if self._conversation.attentive and not answered else ""
+        elif not self._waiting.goes_on:
+            self._answers.hear(turn, text)
 
     def _on_key(self, key: str) -> None:
-        conversation, now_s = self._conversation, self._now_s()
-        if self._waiting.goes_on or self._leaving is not None:
+        if self._waiting.goes_on or self._leaving is not None or not self._answers.takes_keys():
             return
-        if not self._keypad.takes(private=conversation.private, attentive=conversation.attentive, now_s=now_s):
-            return
-        self._silences = 0
         if self._message is not None:
             self._end_message()
-            return
-        if self._interruptions.allowed:
-            self._mouth.hush()
-            self._transcript.agent(self._playback, interrupted=True)
-        self._keypad.press(key, now_s)
-        if conversation.completes(self._keypad.keys):
-            self._take_keys()
-
-    def _take_keys(self) -> None:
-        if self._mouth.speaking:  # not interruptible: they are taken when the message has been heard
-            self._keypad.due_s = None
-            return
-        keys = self._keypad.take()
-        self._transcript.caller(MASK if self._conversation.private else keys, digits=True)
-        self._answer(Pressed(keys))
-
-    def _answer(self, turn: CallerTurn) -> None:
-        self._unanswered.clear()
-        self._silence_s = None
-        self._transcript.agent(self._playback, interrupted=True)
-        if self._conversation.private:
-            self._private_until_s = self._now_s()
-        self._mouth.reply(self._conversation.answer(turn))
-
-    def _on_silence(self) -> None:
-        self._silences += 1
-        self._figures.silent()
-        if self._silences > self._turns.max_silences:
-            self._silence_s = None
-            self._mouth.reply(farewell(self._turns.unheard, Ending.NO_INPUT))
         else:
-            self._answer(Silence())
+            self._answers.press(key)
 
     # --- the agent has been heard, or the call is over ---------------------------------------------------------
 
@@ -290,12 +233,7 @@ class TurnLoop:
         if self._mouth.take_message is not None:
             self._begin_message(self._mouth.take_message)
             return None
-        self._silence_s = self._now_s() + (self._mouth.saying.no_input_s or self._turns.no_input_s)
-        if self._keypad.keys:
-            if self._conversation.completes(self._keypad.keys):
-                self._take_keys()
-            else:
-                self._keypad.wait(self._now_s())
+        self._answers.expect()
         return None
 
     def _on_gone(self) -> Finish | None:
@@ -331,9 +269,8 @@ class TurnLoop:
         self._interruptions.suspended = True
         self._waiting.begin(reason)
         self._on_state()
-        self._keypad.forget()
-        self._silence_s = self._time_up_s = None
-        self._unanswered.clear()
+        self._time_up_s = None
+        self._answers.forget()
 
     def _on_handed_back(self, ending: TransferEnding) -> Finish | None:
         if self._waiting.ended is not None:
@@ -349,8 +286,8 @@ class TurnLoop:
 
     def _begin_message(self, asked: TakeMessage) -> None:
         self._message = Message(asked, now_s=self._now_s(), first_word_s=self._turns.no_input_s)
-        self._keypad.forget()
-        self._silence_s = self._time_up_s = None  # it has a limit of its own
+        self._answers.forget()
+        self._time_up_s = None  # it has a limit of its own
         self._on_state()
 
     def _end_message(self) -> None:
@@ -369,7 +306,7 @@ class TurnLoop:
             self._left_behind = message.turn
             return
         self._ear.listen()
-        self._answer(message.turn)
+        self._answers.give(message.turn)
 
     # --- a machine has taken the call --------------------------------------------------------------------------
 
@@ -382,9 +319,8 @@ class TurnLoop:
         self._interruptions.suspended = True
         self._leaving = LeavingMessage(self._machines.message, watch=self._machines, ear=self._ear, mouth=self._mouth)
         self._transcript.agent(self._playback, interrupted=True)
-        self._keypad.forget()
-        self._message = self._silence_s = None
-        self._unanswered.clear()
+        self._answers.forget()
+        self._message = None
         self._on_state()
         return None
 
@@ -392,17 +328,14 @@ class TurnLoop:
 
     def _on_due(self, what: str) -> Finish | None:
         match what:
-            case "silence" if self._ear.busy or self._keypad.keys:
-                self._silence_s = self._now_s() + STILL_BUSY_S
             case "silence":
-                self._on_silence()
+                self._answers.on_silence()
             case "pause" if self._message is not None and self._ear.busy:
                 self._message.wait_until(self._now_s() + STILL_BUSY_S)
             case "pause" | "full":
                 self._end_message()
             case "keys":
-                self._keypad.due_s = None
-                self._take_keys()
+                self._answers.take_keys()
             case "comfort":
                 self._waiting.comfort()
             case "machine" if self._leaving is not None:
@@ -426,8 +359,8 @@ class TurnLoop:
         return (
             ("time_up", self._time_up_s),
             ("comfort", None if speaking else self._waiting.comfort_s),
-            ("silence", None if speaking else self._silence_s),
-            ("keys", None if speaking else self._keypad.due_s),
+            ("silence", None if speaking else self._answers.silence_s),
+            ("keys", None if speaking else self._answers.keys_due_s),
             ("pause", message.pause_until_s if message is not None else None),
             ("full", message.ends_s if message is not None else None),
             ("machine", self._leaving.due_s if self._leaving is not None else None),

@@ -20,32 +20,24 @@ from datetime import UTC, date, datetime
 from breeze_buddy.domain.conversation import Ending, HalfFilled
 from breeze_buddy.domain.flow import (
     TRANSFER_RESULT,
-    Action,
     Capture,
-    CollectDigits,
-    DoNotCall,
-    EndConversation,
     Flow,
     Function,
     HttpRequest,
     Node,
     Parameter,
-    ScheduleCallback,
     TransferToAgent,
     Way,
-    fill,
     holds,
     way_on,
 )
-from breeze_buddy.domain.privacy import masked, shown_part
-from breeze_buddy.domain.promise import Callback
+from breeze_buddy.domain.privacy import masked
 from breeze_buddy.domain.transfer import TransferEnding
 from breeze_buddy.media.asking import Asked, Unclear
 from breeze_buddy.media.directory import StreamCall
 from breeze_buddy.media.engines import (
     CallerTurn,
     Finish,
-    HandOver,
     Heard,
     Pressed,
     Privacy,
@@ -54,12 +46,12 @@ from breeze_buddy.media.engines import (
     Silence,
 )
 from breeze_buddy.media.filling_in import FillingIn
+from breeze_buddy.media.flow_ends import end_by
 from breeze_buddy.media.parting import Parting, not_transferred
 from breeze_buddy.media.phrases import choose_function
 from breeze_buddy.media.requests import NoRequests, Requests
 from breeze_buddy.media.spoken_numbers import only_digits
-from breeze_buddy.media.spoken_times import spoken_time
-from breeze_buddy.media.spoken_values import read_back
+from breeze_buddy.media.wording import Wording, said_at
 
 APOLOGY = "I am sorry, we were interrupted."
 MOST_INTERRUPTIONS = 2
@@ -90,13 +82,9 @@ class ScriptedConversation:
         self._flow: Flow = call.template.flow
         self._privacy = privacy
         self._protected = False  # the recording is paused for the node it stands at
-        self._variables = call.variables
         self._call_id, self._zone = call.call_id, call.zone
         self._requests = requests
         self._clock = clock
-        self._typed = self._flow.typed_answers
-        nodes = self._flow.nodes.values()
-        self._sensitive = {node.captures.name for node in nodes if node.captures is not None and node.private}
         self._interruptions = 0
         self._asked: Asked | None = None
         self._filling: FillingIn | None = None
@@ -105,6 +93,7 @@ class ScriptedConversation:
         self._resumed = resume is not None and resume.node in self._flow.nodes
         self._node = resume.node if resume is not None and self._resumed else self._flow.start
         self._answers = dict(resume.answers) if resume is not None else {}
+        self._wording = Wording(self._flow, variables=call.variables, answers=self._answers)
         self._parting = resume is not None and self._resumed and resume.parting
         if self._parting:  # interrupted: once more from the beginning
             self._returned = TransferEnding(self._answers[TRANSFER_RESULT])
@@ -276,10 +265,6 @@ class ScriptedConversation:
     def _today(self) -> date:
         return self._clock().astimezone(self._zone).date()
 
-    @property
-    def _values(self) -> dict[str, str]:
-        return {**self._variables, **self._answers, **(self._filling.found if self._filling is not None else {})}
-
     def _go(self, way: Way) -> list[Reply]:
         return self._enter(way_on(way, self._values))
 
@@ -294,7 +279,8 @@ class ScriptedConversation:
             if isinstance(node.then, HttpRequest):
                 return [*replies, Say(self._filled(node.say), interruptible=False)]
             if node.ends and node.then is not None:
-                return [*replies, Say(self._filled(node.say), interruptible=False), self._act(node.then)]
+                last = Say(self._filled(node.say), interruptible=False)
+                return [*replies, last, end_by(node.then, answers=self._answers, filled=self._filled)]
             replies.append(self._saying(node.say))
             if node.go is None:
                 return replies
@@ -374,38 +360,15 @@ class ScriptedConversation:
 
     def _saying(self, text: str) -> Say:
         """`text` with the node's rules for interruptions and silence."""
-        rules = self._here.interruption
-        return Say(
-            self._filled(text),
-            interruptible=rules.barge_in,
-            min_ms=rules.min_ms,
-            min_words=rules.min_words,
-            no_input_s=self._here.no_input_s,
-        )
+        return said_at(self._here, self._filled(text))
 
     def _filled(self, text: str) -> str:
-        """With the lead's variables and the answers; dictated numbers are read back digit by digit, dates in words."""
-        spoken = dict(self._variables)
-        for name, value in {**self._answers, **(self._filling.found if self._filling is not None else {})}.items():
-            shown = shown_part(value) if name in self._sensitive else value
-            typed = self._typed.get(name)
-            spoken[name] = read_back(typed, shown) if typed is not None else shown
-        return fill(text, spoken)
+        return self._wording.filled(text, self._found)
 
-    def _act(self, action: Action) -> Reply:
-        match action:
-            case EndConversation():
-                return Finish(Ending.REACHED_END, action.result)
-            case ScheduleCallback():
-                return Finish(Ending.REACHED_END, action.result, callback=self._promised(action))
-            case DoNotCall():
-                return Finish(Ending.REACHED_END, action.result, do_not_call=True)
-            case TransferToAgent():
-                return HandOver(self._filled(action.reason))
-            case CollectDigits() | HttpRequest():
-                raise AssertionError("these are no end")
+    @property
+    def _values(self) -> dict[str, str]:
+        return self._wording.values(self._found)
 
-    def _promised(self, action: ScheduleCallback) -> Callback:
-        """The time that the caller said, as far as it was understood, or that of the flow."""
-        said = spoken_time(self._answers.get(action.said, "")) if action.said is not None else None
-        return said or action.callback
+    @property
+    def _found(self) -> dict[str, str]:
+        return self._filling.found if self._filling is not None else {}

@@ -13,6 +13,7 @@ from breeze_buddy.media.llm import prompt
 from breeze_buddy.media.phrases import choose_function
 from breeze_buddy.media.scripted import ScriptedConversation, ScriptedDialogue
 from breeze_buddy.media.spoken_numbers import only_digits
+from breeze_buddy.media.wording import said_at
 
 _DICTATED = frozenset({"digits", "phone"})
 
@@ -52,18 +53,11 @@ class GuidedFlow(ScriptedConversation):
     @property
     def known(self) -> Mapping[str, str]:
         """Variables and answers, without those that may be kept nowhere."""
-        return {name: value for name, value in self._values.items() if name not in self._sensitive}
+        return {name: value for name, value in self._values.items() if name not in self._wording.sensitive}
 
     def saying(self, text: str) -> Say:
         """`text` as it is, with the node's rules for interruptions and silence."""
-        rules = self._here.interruption
-        return Say(
-            text,
-            interruptible=rules.barge_in,
-            min_ms=rules.min_ms,
-            min_words=rules.min_words,
-            no_input_s=self._here.no_input_s,
-        )
+        return said_at(self._here, text)
 
     def take(self, function: Function, values: Mapping[str, str]) -> AsyncIterator[Reply]:
         """Go on by `function`, whose parameters are `values`, each in the form of its type."""

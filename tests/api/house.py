@@ -73,6 +73,10 @@ class House:
     async def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         return await self._http.request(method, PREFIX + path, **more)
 
+    async def plain(self, method: str, path: str) -> httpx.Response:
+        """A request to any path, with nothing in it."""
+        return await self._http.request(method, path)
+
     async def get(self, path: str, **more: Any) -> httpx.Response:
         return await self.ask("GET", path, **more)
 

@@ -6,9 +6,12 @@ from typing import Any
 
 import jsonschema
 import pytest
+from sqlalchemy import func, select
+from starlette.routing import Mount, Route
 
 from breeze_buddy.api.server import UnsafeListening, check_listening, serve
 from breeze_buddy.settings import PREFIX
+from breeze_buddy.store.schema import metadata
 from tests.api.house import House, settings_for
 
 KEY = "a-long-secret"
@@ -35,6 +38,59 @@ async def test_nothing_is_written_without_the_key(house: House) -> None:
     key = {"Authorization": f"Bearer {KEY}"}
     assert (await house.get("/numbers", headers=key)).json() == []
     assert (await house.post("/numbers", body, headers=key)).status_code == 201
+
+
+# Whoever adds a route that needs neither key nor signature says so here.
+PUBLIC = {
+    ("GET", f"{PREFIX}/health"),
+    ("GET", f"{PREFIX}/docs"),
+    ("GET", f"{PREFIX}/docs/oauth2-redirect"),
+    ("GET", f"{PREFIX}/openapi.json"),
+    ("HEAD", f"{PREFIX}/openapi.json"),
+    # Music, which Twilio fetches as any file.
+    ("GET", "/twilio/callback/transfer/hold-music.wav"),
+}
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+
+
+def routes(router: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Every method and path of an application, also those that its document does not tell of."""
+    for route in router.routes:
+        inner = getattr(route, "original_router", None)
+        if inner is not None:
+            yield from routes(inner, prefix + route.include_context.prefix)
+        elif not isinstance(route, Mount):
+            assert isinstance(route, Route), f"{route!r} needs a test of its own"
+            yield from ((method, prefix + route.path) for method in route.methods or ())
+
+
+async def test_every_route_refuses_who_has_neither_key_nor_signature(house: House) -> None:
+    told = {(method.upper(), path) for path, method, _ in operations(await openapi(house))}
+    every = set(routes(house.app))
+    assert every - told == PUBLIC - {("GET", f"{PREFIX}/health")}
+    assert told <= every
+    assert len(every) > 60
+    before = await rows(house)
+    for method, path in sorted(every | {(method, path) for _, path in every for method in METHODS}):
+        answer = await house.plain(method, re.sub(r"{\w+}", "x", path))
+        if (method, path) in PUBLIC:
+            expected = {200}
+        elif (method, path) in every:
+            expected = {403} if path.startswith("/twilio/") else {401}
+        else:
+            expected = {401, 405}  # the last part of a path can be read as an id
+        assert answer.status_code in expected, (method, path, answer.text)
+    assert await rows(house) == before
+
+
+async def rows(house: House) -> int:
+    async with house.database.read() as tx:
+        return sum([await tx.scalar(select(func.count()).select_from(t)) or 0 for t in metadata.sorted_tables])
+
+
+async def test_only_the_assets_of_the_documentation_are_mounted(house: House) -> None:
+    mounted = [route.path for route in house.app.routes if isinstance(route, Mount)]
+    assert mounted == [f"{PREFIX}/docs-assets"]
 
 
 async def test_health_needs_no_key_and_tells_of_both(house: House) -> None:

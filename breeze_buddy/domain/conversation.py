@@ -36,18 +36,21 @@ class Utterance(BaseModel):
 class TurnFigures(BaseModel):
     """How long one answer took, in milliseconds from the caller's last sound; None for what did not happen.
 
-    `waited_ms` is the silence that was waited for; after it come `transcript_ms`, `reply_ms` (the first words of the
-    dialogue), `audio_ms` (their first sound) and `sent_ms` (its first frame on the wire).
+    They come in this order, but for the first token: speech to speech may have it before the transcript, and a filler
+    that was said for a slow model is a reply before it.
     """
 
     model_config = ConfigDict(frozen=True)
 
     at_s: float = Field(description="when the caller began to speak, in seconds since the conversation began")
-    waited_ms: int
-    transcript_ms: int
-    reply_ms: int | None = None
-    audio_ms: int | None = None
-    sent_ms: int | None = None
+    waited_ms: int = Field(description="the silence that was waited for")
+    transcript_ms: int = Field(description="the words were understood")
+    first_token_ms: int | None = Field(
+        None, description="the language model's reply began; None: no model was asked, or none answered"
+    )
+    reply_ms: int | None = Field(None, description="the first words to say were there")
+    audio_ms: int | None = Field(None, description="their first sound was there")
+    sent_ms: int | None = Field(None, description="its first frame was on the wire")
 
 
 class ConversationFigures(BaseModel):

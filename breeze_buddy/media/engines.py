@@ -225,6 +225,15 @@ class Overhearing(Protocol):
     def overhear(self, utterance: Utterance) -> None: ...
 
 
+@runtime_checkable
+class Thinking(Protocol):
+    """A conversation that has a language model decide."""
+
+    @property
+    def first_token_s(self) -> float | None:
+        """When the model's reply to the latest turn began, by the loop's clock; None: none was asked, or answered."""
+
+
 class Dialogue(Protocol):
     def converse(self, call: StreamCall, privacy: Privacy) -> Conversation: ...
 

@@ -10,6 +10,7 @@ from breeze_buddy.media.metrics import (
     INTERRUPTIONS,
     SILENCES,
     TURN_AUDIO,
+    TURN_FIRST_TOKEN,
     TURN_REPLY,
     TURN_SENT,
     TURN_TRANSCRIPT,
@@ -25,6 +26,7 @@ class _Turn:
     spoke_until_s: float
     ended_s: float
     heard_s: float
+    first_token_s: float | None = None
     replied_s: float | None = None
     rendered_s: float | None = None
     sent_s: float | None = None
@@ -48,6 +50,13 @@ class Figures:
         self._turns.append(self._open)
         TURN_WAITED.observe(turn.ended_s - turn.spoke_until_s)
         TURN_TRANSCRIPT.observe(now_s - turn.ended_s)
+
+    def thought(self, first_token_s: float) -> None:
+        """When the model's reply to the latest turn began; may be told again, and after a filler was sent."""
+        turn = self._turns[-1] if self._turns else None
+        if turn is not None and turn.first_token_s is None:
+            turn.first_token_s = first_token_s
+            TURN_FIRST_TOKEN.observe(max(0.0, first_token_s - turn.heard_s))
 
     def spoken(self, *, replied_s: float | None, rendered_s: float | None, sent_s: float | None) -> None:
         """What is known of the agent's latest reply; told again as it becomes more."""
@@ -97,6 +106,7 @@ def _figures(turn: _Turn, zero_s: float) -> TurnFigures:
         at_s=round(max(0.0, turn.began_s - zero_s), 2),
         waited_ms=round(1000 * (turn.ended_s - since_s)),
         transcript_ms=round(1000 * (turn.heard_s - since_s)),
+        first_token_ms=_ms(since_s, turn.first_token_s),
         reply_ms=_ms(since_s, turn.replied_s),
         audio_ms=_ms(since_s, turn.rendered_s),
         sent_ms=_ms(since_s, turn.sent_s),

@@ -51,6 +51,9 @@ ANSWER_TO_FIRST_WORD = Histogram(
 )
 TURN_WAITED = Histogram("breeze_media_turn_waited_seconds", "Silence that was waited for at the end of a turn.")
 TURN_TRANSCRIPT = Histogram("breeze_media_turn_transcript_seconds", "From the end of a turn to its transcript.")
+TURN_FIRST_TOKEN = Histogram(
+    "breeze_media_turn_first_token_seconds", "From the transcript to the first token of a language model."
+)
 TURN_REPLY = Histogram("breeze_media_turn_reply_seconds", "From the transcript to the first words of the dialogue.")
 TURN_AUDIO = Histogram("breeze_media_turn_audio_seconds", "From the first words of the dialogue to their first sound.")
 TURN_SENT = Histogram("breeze_media_turn_sent_seconds", "From the end of a turn to the first frame of the answer.")
@@ -61,6 +64,7 @@ _CONVERSATIONS = (
     ANSWER_TO_FIRST_WORD,
     TURN_WAITED,
     TURN_TRANSCRIPT,
+    TURN_FIRST_TOKEN,
     TURN_REPLY,
     TURN_AUDIO,
     TURN_SENT,

@@ -30,6 +30,7 @@ from breeze_buddy.media.engines import (
     Engines,
     Finish,
     TakeMessage,
+    Thinking,
 )
 from breeze_buddy.media.happenings import (
     BeepHeard,
@@ -368,7 +369,9 @@ class TurnLoop:
         )
 
     def _note_times(self) -> None:
-        mouth = self._mouth
+        mouth, conversation = self._mouth, self._conversation
+        if isinstance(conversation, Thinking) and conversation.first_token_s is not None:
+            self._figures.thought(conversation.first_token_s)
         self._figures.spoken(replied_s=mouth.replied_s, rendered_s=mouth.rendered_s, sent_s=mouth.sent_s)
 
     def _now_s(self) -> float:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from breeze_buddy.activities.recording_store import RecordingStore
-from breeze_buddy.domain.conversation import ConversationFigures, ConversationReport, Ending, Utterance
+from breeze_buddy.domain.conversation import ConversationFigures, ConversationReport, Ending, TurnFigures, Utterance
 from breeze_buddy.domain.recording import RecordingFacts, RecordingStatus
 from breeze_buddy.settings import PREFIX
 from breeze_buddy.store import conversations, recordings
@@ -140,7 +140,9 @@ async def test_a_transcript_is_there_once_the_conversation_has_ended(house: Hous
             Utterance(speaker="agent", text="Hello Ada.", at_s=0.2),
             Utterance(speaker="caller", text="1", at_s=3.5, digits=True),
         ),
-        figures=ConversationFigures(first_word_ms=42),
+        figures=ConversationFigures(
+            first_word_ms=42, turns=(TurnFigures(at_s=1, waited_ms=700, transcript_ms=800, first_token_ms=1100),)
+        ),
     )
     async with house.database.write() as tx:
         await conversations.save_report(tx, report, now=house.database.now())
@@ -152,7 +154,11 @@ async def test_a_transcript_is_there_once_the_conversation_has_ended(house: Hous
         ("caller", "1", True),
     ]
     call = (await house.get(f"/calls/{call_id}")).json()
-    assert call["conversation"].pop("figures")["first_word_ms"] == 42
+    figures = call["conversation"].pop("figures")
+    assert figures["first_word_ms"] == 42
+    assert figures["turns"][0]["first_token_ms"] == 1100
+    described = (await house.get("/openapi.json")).json()["components"]["schemas"]["TurnFigures"]["properties"]
+    assert all(described[name].get("description") for name in figures["turns"][0])
     assert call["conversation"] == {
         "ending": "reached_end",
         "result": "confirmed",

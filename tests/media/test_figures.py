@@ -36,6 +36,7 @@ def test_the_report_says_how_long_each_answer_took() -> None:
     for turn in figures.turns:
         assert turn.waited_ms == pytest.approx(700, abs=25)
         assert turn.transcript_ms == pytest.approx(turn.waited_ms + 100, abs=5)  # what the recogniser takes
+        assert turn.first_token_ms is None  # nobody asked a model
         assert turn.reply_ms == pytest.approx(turn.transcript_ms, abs=5)
         assert turn.audio_ms == pytest.approx(turn.transcript_ms + 10, abs=5)
         assert turn.sent_ms == pytest.approx(turn.transcript_ms + 10, abs=5)

@@ -16,6 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from breeze_buddy.domain.conversation import ConversationReport, Ending
 from breeze_buddy.domain.providers import Llm
+from breeze_buddy.media import metrics
 from breeze_buddy.media.engines import Engines
 from breeze_buddy.media.llm.dialogue import LlmDialogue
 from breeze_buddy.media.llm.guided_flow import GuidedDialogue
@@ -140,6 +141,34 @@ def test_a_slow_model_is_bridged_and_then_the_script_goes_on() -> None:
 
     report, _ = held(story, writer, filler="Let me see.", filler_after_s=1, timeout_s=3)
     assert said(report)[:3] == [GREETING, "caller: hm hm", "agent: Let me see. Please say yes or no."]
+
+
+def test_when_the_model_began_is_a_figure_of_the_turn_whether_it_spoke_chose_or_was_waited_for() -> None:
+    writer = Writer([0.4, "Two lamps. "], [2.5, "Really. "], [0.2, ModelCall("confirm", "{}")])
+
+    async def story(phone: Phone) -> None:
+        await phone.listen()
+        await phone.say("what did I order")
+        await phone.listen()
+        await phone.say("is that so")
+        await phone.wait(4)
+        await phone.say("fine with me")
+
+    def told() -> int:
+        lines = metrics.exposition(streams=0, capacity=1, draining=False).decode().splitlines()
+        return next(int(one.split()[1]) for one in lines if one.startswith("breeze_media_turn_first_token_seconds_count"))
+
+    before = told()
+    report, _ = held(story, writer, filler_after_s=1, timeout_s=5)
+    assert told() - before == 3
+    assert report.figures is not None
+    spoke, waited_for, chose = report.figures.turns
+    for turn, after_ms in ((spoke, 400), (waited_for, 2500), (chose, 200)):
+        assert turn.first_token_ms == pytest.approx(turn.transcript_ms + after_ms, abs=5)
+    for turn in (spoke, chose):
+        assert turn.reply_ms == turn.first_token_ms
+        assert turn.sent_ms == pytest.approx(turn.first_token_ms + 10, abs=5)
+    assert waited_for.reply_ms == pytest.approx(waited_for.transcript_ms + 1000, abs=5)  # the filler
 
 
 # --- all of it over sockets ---------------------------------------------------------------------------------------
@@ -276,6 +305,10 @@ async def test_a_call_is_held_speech_to_speech() -> None:
         "caller: that sounds alright",
         "agent: Thank you very much. Goodbye.",
     ]
+    assert report.figures is not None
+    for turn in report.figures.turns:
+        assert turn.first_token_ms is not None
+        assert turn.waited_ms <= turn.first_token_ms <= (turn.sent_ms or 0)
 
 
 async def test_what_is_not_configured_here_is_said_in_the_log_and_the_call_is_held_offline(

@@ -12,6 +12,7 @@ from breeze_buddy.domain.providers import Llm
 from breeze_buddy.media.engines import Finish, Heard
 from breeze_buddy.media.llm.dialogue import LlmDialogue
 from breeze_buddy.media.llm.guided_flow import GuidedDialogue
+from breeze_buddy.media.llm.model import Call, Message, Request
 from breeze_buddy.media.llm.openai_model import OpenAiModel, open_client
 from breeze_buddy.media.providers.failover import Candidate, Health
 from breeze_buddy.media.text_call import TextCall
@@ -142,6 +143,20 @@ async def test_the_first_sentence_is_handed_over_while_the_rest_is_written_and_l
     await replies.aclose()  # type: ignore[attr-defined]
     async with asyncio.timeout(5):
         await chat.left.wait()
+
+
+async def test_the_first_token_of_a_call_is_told_long_before_the_call_is_whole(chat: OpenAiChat, desk: Desk) -> None:
+    chat.replies = [Reply(calls=[("move", {"day": "2026-11-27"})])]
+    chat.go_on = asyncio.Event()
+    began = asyncio.Event()
+    model = desk._model(desk.address)
+    request = Request([Message("caller", "come on Friday")], on_first_token=began.set)
+    reading = asyncio.create_task(anext(model.reply(request)))  # type: ignore[arg-type]
+    async with asyncio.timeout(5):
+        await began.wait()
+        assert not reading.done()
+        chat.go_on.set()
+        assert await reading == Call("move", '{"day": "2026-11-27"}', "c0")
 
 
 async def test_what_is_exactly_a_phrase_needs_no_model_and_neither_do_keys_silence_and_dictated_digits(

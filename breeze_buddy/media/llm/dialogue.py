@@ -6,6 +6,7 @@ answered in time. The model's history is the transcript, so it knows what the ca
 interrupted only the beginning.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -72,6 +73,11 @@ class LlmConversation(FrontedFlow):
         self._tokens = prompt.about_tokens(one.text for one in self._heard)
         self._stood_at = flow.node
         self._turns_here = 0
+        self._first_token_s: float | None = None
+
+    @property
+    def first_token_s(self) -> float | None:
+        return self._first_token_s
 
     def come_back(self, ending: TransferEnding) -> AsyncIterator[Reply]:
         return self._flow.come_back(ending)
@@ -83,6 +89,7 @@ class LlmConversation(FrontedFlow):
     # --- a turn ------------------------------------------------------------------------------------------------
 
     def answer(self, turn: CallerTurn) -> AsyncIterator[Reply]:
+        self._first_token_s = None
         if not isinstance(turn, Heard) or not self._needs_a_model(turn.text):
             return self._flow.answer(turn)
         return self._answer(turn)
@@ -125,6 +132,7 @@ class LlmConversation(FrontedFlow):
                 prompt.offers(self._flow.offered, self._flow.asked),
                 max_tokens=self._llm.max_tokens,
                 temperature=self._llm.temperature,
+                on_first_token=self._note_first_token,
             )
             async with closing(self._spoken(request)) as parts:
                 async for part in parts:
@@ -162,10 +170,12 @@ class LlmConversation(FrontedFlow):
                         case Slow() if self._llm.filler:
                             yield _Filler(self._llm.filler, interruptible=False)
                         case Words(text):
+                            request.begun()
                             written += len(text)
                             for sentence in sentences.add(text):
                                 yield self._flow.saying(sentence)
                         case Call():
+                            request.begun()
                             written += len(part.arguments)
                             if rest := sentences.rest():
                                 yield self._flow.saying(rest)
@@ -216,6 +226,10 @@ class LlmConversation(FrontedFlow):
             said = False
         if not said:
             yield last
+
+    def _note_first_token(self) -> None:
+        if self._first_token_s is None:
+            self._first_token_s = asyncio.get_running_loop().time()
 
     def _messages(self, turn: Heard) -> list[Message]:
         """The conversation until now, which ends with what the caller said."""

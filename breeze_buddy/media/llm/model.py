@@ -1,6 +1,6 @@
 """What a language model has to be: messages and functions in; words and calls out, as they are written."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -59,6 +59,13 @@ class Request:
     may_call: bool = True
     max_tokens: int = 250
     temperature: float | None = None
+    on_first_token: Callable[[], None] | None = field(default=None, compare=False)
+    """Called when the reply begins, which may be long before a call in it is whole."""
+
+    def begun(self) -> None:
+        """The model has written something. Models may say so more than once."""
+        if self.on_first_token is not None:
+            self.on_first_token()
 
 
 class Model(Protocol):

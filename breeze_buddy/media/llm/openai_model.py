@@ -1,6 +1,6 @@
 """A model behind OpenAI's chat interface, at any address, by the official client."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -54,7 +54,7 @@ class OpenAiModel:
         try:
             stream = await self._client.chat.completions.create(**asked)
             try:
-                async for part in _parts(stream):
+                async for part in _parts(stream, request.begun):
                     yield part
             finally:
                 await stream.close()
@@ -68,7 +68,7 @@ class OpenAiModel:
             raise ProviderFailed(self.name, f"the connection failed ({error or type(error).__name__})") from error
 
 
-async def _parts(stream: Any) -> AsyncIterator[Part]:
+async def _parts(stream: Any, begun: Callable[[], None]) -> AsyncIterator[Part]:
     """Words at once; a call when it is whole, which is when the next one begins, or at the end."""
     name = arguments = call_id = ""
     index: int | None = None
@@ -81,6 +81,8 @@ async def _parts(stream: Any) -> AsyncIterator[Part]:
         delta = chunk.choices[0].delta
         if delta is None:
             continue
+        if delta.content or delta.tool_calls:
+            begun()
         if delta.content:
             yield Words(delta.content)
         for piece in delta.tool_calls or ():

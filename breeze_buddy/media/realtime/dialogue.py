@@ -43,6 +43,11 @@ class RealtimeConversation(FrontedFlow):
         self._call_id = call.call_id
         self._stood_at = self._flow.node
         self._turns_here = 0
+        self._response: Response | None = None  # the first one to the latest turn
+
+    @property
+    def first_token_s(self) -> float | None:
+        return self._response.first_token_s if self._response is not None else None
 
     def come_back(self, ending: TransferEnding) -> AsyncIterator[Reply]:
         return self._by_script(self._flow.come_back(ending))
@@ -51,6 +56,7 @@ class RealtimeConversation(FrontedFlow):
         self._engine.overhear(utterance)
 
     def answer(self, turn: CallerTurn) -> AsyncIterator[Reply]:
+        self._response = None
         if self._flow.node != self._stood_at:
             self._stood_at, self._turns_here = self._flow.node, 0
         if not isinstance(turn, Heard) or not self._flow.waits or self._flow.understands(turn.text):
@@ -89,6 +95,7 @@ class RealtimeConversation(FrontedFlow):
             await link.add_message(agent=False, text=turn.text)
         if response is None:
             response = await self._engine.ask(link)
+        self._response = response
         for _ in range(MOST_CALLS_A_TURN):
             async with closing(self._said(link, response)) as replies:
                 async for reply in replies:

@@ -43,7 +43,13 @@ class Response:
         self.over = asyncio.Event()
         self.error: ProviderFailed | None = None
         self.has_sound = False
+        self.first_token_s: float | None = None  # by the loop's clock
         self._sound: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    def write(self) -> None:
+        """The model has written something of it: words, sound, or a part of a call."""
+        if self.first_token_s is None:
+            self.first_token_s = asyncio.get_running_loop().time()
 
     async def next_sound(self) -> bytes | None:
         """The next piece of it, in µ-law; None when there is no more."""
@@ -200,13 +206,19 @@ class Link:
                     self._responses[event["response"]["id"]] = made
             case "response.output_audio.delta":
                 if made := self._responses.get(event["response_id"]):
+                    made.write()
                     made.item_id = event["item_id"]
                     made.add_sound(b64decode(event["delta"]))
             case "response.output_audio_transcript.delta":
                 if made := self._responses.get(event["response_id"]):
+                    made.write()
                     made.words += event["delta"]
+            case "response.function_call_arguments.delta":
+                if made := self._responses.get(event["response_id"]):
+                    made.write()
             case "response.function_call_arguments.done":
                 if made := self._responses.get(event["response_id"]):
+                    made.write()
                     made.calls.append(FunctionCall(event["name"], event["arguments"], event["call_id"]))
             case "response.done":
                 self._done(event["response"])

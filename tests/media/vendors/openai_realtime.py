@@ -194,6 +194,8 @@ class _Session:
             for name, arguments in says.calls:
                 text = arguments if isinstance(arguments, str) else json.dumps(arguments)
                 call = {**place, "item_id": self._id("item"), "call_id": self._id("call"), "name": name}
+                told = {name: value for name, value in call.items() if name != "name"}
+                await self._send("response.function_call_arguments.delta", **told, delta=text)
                 await self._send("response.function_call_arguments.done", **call, arguments=text)
         except asyncio.CancelledError:
             await self._done(described, "cancelled", {"type": "cancelled", "reason": "client_cancelled"})

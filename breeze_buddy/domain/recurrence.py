@@ -69,7 +69,11 @@ def _is_a_day(month: int, day: int) -> bool:
 
 
 class Recurrence(BaseModel):
-    """At each of these times a fresh campaign begins; one is left out while the last one still runs."""
+    """At each of these times a fresh campaign begins; one is left out while the last one still runs.
+
+    They are what the clock shows: in the night in which it is put forward there is none in the hour that is skipped,
+    and in the night in which it is put back one in the hour that comes twice is there once.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,5 +1,6 @@
 """A campaign whose calls fail is paused by itself, and says why."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -120,3 +121,23 @@ async def test_grants_that_were_given_back_are_no_failures(stage: Stage) -> None
     stage.now = stage.now.replace(hour=20, minute=59, second=58)
     await call(stage, [BAD])
     assert (await stage.read_campaign(campaign)).status is CampaignStatus.RUNNING
+
+
+async def test_failures_that_end_in_the_same_moment_are_seen_together(stage: Stage) -> None:
+    campaign = await a_campaign(stage, 50, CircuitBreaker(window_calls=10, failure_share=0.9))
+    await stage.number("+14155550009", channels=9)
+    async with stage.database.write() as tx:
+        await campaigns.use_all_numbers(tx, campaign)
+    for _ in range(4):
+        stage.pass_time(seconds=1)
+        live = await stage.grant()
+        assert len(live) == 10
+        for grant in live:
+            await stage.dial(grant.call_id)
+            await stage.end(grant.call_id, BAD)
+        await asyncio.gather(*(stage.finish(grant.call_id) for grant in live))
+        assert (await stage.read_campaign(campaign)).status is CampaignStatus.PAUSED
+        assert await stage.grant() == []
+        stage.pass_time(minutes=1)
+        await stage.set_status(campaign.id, CampaignStatus.RUNNING)
+    await stage.check()

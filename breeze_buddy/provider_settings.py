@@ -43,12 +43,10 @@ def check_providers(settings: Settings, template: Template) -> None:
     """Raise ProviderNotConfigured, which names the settings, unless all providers of the template are configured."""
     missing = sorted(one for one in template.providers if not is_configured(settings, one))
     problems = [what_is_missing(settings, one) for one in missing]
-    choices = (template.transcriber, *template.transcriber.fallback, template.voice, *template.voice.fallback)
-    wanted = {choice.plugin for choice in choices if choice.plugin is not None}
     if Provider.LIVEKIT not in missing:
         problems += [
             f"the template uses the LiveKit plugin {name}: add it to LIVEKIT_PLUGINS"
-            for name in sorted(wanted - allowed_plugins(settings))
+            for name in sorted(template.plugins - allowed_plugins(settings))
         ]
     if problems:
         raise ProviderNotConfigured("; ".join(problems))

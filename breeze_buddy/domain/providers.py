@@ -50,9 +50,9 @@ class _EngineChoice(_Choice):
     @model_validator(mode="after")
     def _plugin_of_livekit(self) -> Self:
         if (self._engine == "livekit") != (self.plugin is not None):
-            raise ValueError("`plugin` is needed for the engine livekit, and goes with no other")
+            raise ValueError("`plugin` is needed for livekit, and goes with nothing else")
         if self.options and self.plugin is None:
-            raise ValueError("`options` go with the engine livekit only")
+            raise ValueError("`options` go with livekit only")
         for name in self.options:
             if not name.isidentifier() or _PRIVATE_OPTION.search(name):
                 raise ValueError(
@@ -128,7 +128,20 @@ class LanguageModel(_Choice):
     model: ModelName
 
 
-class Llm(LanguageModel):
+class DialogueModel(_EngineChoice):
+    """A model that holds conversations, at one of the installation's two endpoints, or a LiveKit plugin's."""
+
+    endpoint: Literal["openai", "fallback", "livekit"] = Field(
+        "openai", description="openai: OPENAI_BASE_URL; fallback: OPENAI_FALLBACK_BASE_URL; livekit: `plugin`"
+    )
+    model: ModelName
+
+    @property
+    def _engine(self) -> str:
+        return self.endpoint
+
+
+class Llm(DialogueModel):
     """A language model that chooses the flow's functions, and finds words where the flow has none.
 
     With `wording` exact the messages of nodes are said as they are written, and the model says only what the caller's
@@ -149,7 +162,7 @@ class Llm(LanguageModel):
     max_turns: int = Field(
         8, ge=1, le=100, description="answers in one node without going on, before it goes `otherwise`"
     )
-    fallback: LanguageModel | None = Field(None, description="asked when the first one fails or is too slow")
+    fallback: DialogueModel | None = Field(None, description="asked when the first one fails or is too slow")
 
 
 class Realtime(_Choice):
@@ -191,12 +204,13 @@ class Analysis(LanguageModel):
         return self
 
 
-_ENDPOINTS = {"openai": Provider.OPENAI, "fallback": Provider.OPENAI_FALLBACK}
+Choice = VoiceChoice | TranscriberChoice | DialogueModel | LanguageModel | Realtime
+_ENDPOINTS = {"openai": Provider.OPENAI, "fallback": Provider.OPENAI_FALLBACK, "livekit": Provider.LIVEKIT}
 
 
-def provider_of(choice: VoiceChoice | TranscriberChoice | LanguageModel | Realtime) -> Provider | None:
+def provider_of(choice: Choice) -> Provider | None:
     """Who must be configured for it; None: nobody outside."""
-    if isinstance(choice, LanguageModel):
+    if isinstance(choice, DialogueModel | LanguageModel):
         return _ENDPOINTS[choice.endpoint]
     if isinstance(choice, Realtime):
         return Provider.OPENAI

@@ -78,6 +78,13 @@ class Template(BaseModel):
         return placeholders(choice.instructions) - self.flow.answers if choice is not None else frozenset()
 
     @property
+    def plugins(self) -> frozenset[str]:
+        """The LiveKit plugins that calls with this template may use, those to fall back to included."""
+        choices = [self.transcriber, *self.transcriber.fallback, self.voice, *self.voice.fallback]
+        models = [one for one in (self.llm, self.llm.fallback) if one is not None] if self.llm is not None else []
+        return frozenset(one.plugin for one in (*choices, *models) if one.plugin is not None)
+
+    @property
     def providers(self) -> frozenset[Provider]:
         """Who must be configured for calls with this template, those to fall back to included."""
         choices = [self.transcriber, *self.transcriber.fallback, self.voice, *self.voice.fallback]

@@ -58,6 +58,15 @@ def test_a_livekit_plugin_that_is_not_on_the_list_is_refused() -> None:
         check_providers(settings(**{**KEYS, "livekit_plugins": "azure"}), template(**EVERYBODY))
 
 
+def test_a_livekit_plugin_that_only_the_fallback_of_a_language_model_uses_must_be_on_the_list_too() -> None:
+    groq = {"endpoint": "livekit", "plugin": "groq", "model": "m", "options": {"service_tier": "flex"}}
+    wanted = template(engine="llm", llm={"model": "m", "fallback": groq})
+    assert wanted.providers == {Provider.OPENAI, Provider.LIVEKIT}
+    with pytest.raises(ProviderNotConfigured, match="plugin groq: add it to LIVEKIT_PLUGINS"):
+        check_providers(settings(**KEYS), wanted)
+    check_providers(settings(**{**KEYS, "livekit_plugins": "groq"}), wanted)
+
+
 def test_instructions_have_placeholders_that_leads_must_fill() -> None:
     assert template(**EVERYBODY).required_variables == {"name", "product"}
 
@@ -79,6 +88,9 @@ def test_instructions_have_placeholders_that_leads_must_fill() -> None:
         ({"voice": {"engine": "livekit", "plugin": "azure", "options": {"base_url": "x"}}}, "environment"),
         ({"transcriber": {"language": "de"}}, "English"),
         ({"llm": {"model": "m", "base_url": "http://evil"}, "engine": "llm"}, "not permitted"),
+        ({"engine": "llm", "llm": {"model": "m", "endpoint": "livekit"}}, "`plugin` is needed"),
+        ({"engine": "llm", "llm": {"model": "m", "plugin": "groq"}}, "`plugin` is needed"),
+        ({"analysis": {"model": "m", "endpoint": "livekit"}}, "'openai' or 'fallback'"),
         ({"analysis": {"model": "m", "summary": False, "sentiment": False}}, "look for"),
     ],
 )

@@ -1,4 +1,7 @@
-"""LiveKit's plugins as engines; run where `breeze-buddy[livekit]` and livekit-plugins-deepgram are installed."""
+"""LiveKit's plugins as engines.
+
+Run where `breeze-buddy[livekit]`, livekit-plugins-deepgram and livekit-plugins-openai are installed.
+"""
 
 from collections.abc import AsyncIterator
 
@@ -10,7 +13,11 @@ from breeze_buddy.media.engines import EngineUnavailable
 from breeze_buddy.media.providers.connections import Connections
 from breeze_buddy.media.providers.failures import ProviderFailed
 from breeze_buddy.media.providers.livekit import LivekitSpeaker, LivekitTranscriber, import_plugins, make
+from breeze_buddy.settings import Settings
+from tests.media.fakes import said, template_of
+from tests.media.test_llm_calls import GREETING, called
 from tests.media.vendors.deepgram import Deepgram
+from tests.media.vendors.openai_chat import OpenAiChat, Reply
 from tests.media.vendors.serving import serving
 
 
@@ -60,3 +67,37 @@ async def test_a_plugin_hears_a_turn_and_speaks() -> None:
         await refused.close()
         await speaker.close()
     await connections.close()
+
+
+async def test_a_plugins_language_model_holds_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its key and address come from its own variables; `test_llm_dialogue.py` holds it to all that a model must do."""
+    pytest.importorskip("livekit.plugins.openai")
+    chat = OpenAiChat([Reply(words=["Two lamps. ", "All right?"]), Reply(calls=[("confirm", {})])], key="lk-key")
+    ears = Deepgram()
+    async with serving(chat.app) as models, serving(ears.app) as place:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://{models}/v1")
+        monkeypatch.setenv("OPENAI_API_KEY", "lk-key")
+        settings = Settings(
+            _env_file=None,
+            livekit_plugins="openai",
+            deepgram_api_key="dg-key",  # type: ignore[arg-type]
+            deepgram_base_url=f"ws://{place}",
+        )
+        template = template_of(
+            engine="llm",
+            llm={"endpoint": "livekit", "plugin": "openai", "model": "m", "max_tokens": 60},
+            transcriber={"engine": "deepgram"},
+        )
+        report, _ = await called(
+            settings, template, ears.sound_of("what did I order"), ears.sound_of("that sounds alright")
+        )
+    assert said(report) == [
+        GREETING,
+        "caller: what did I order",
+        "agent: Two lamps. All right?",
+        "caller: that sounds alright",
+        "agent: Thank you very much. Goodbye.",
+    ]
+    assert [one["max_completion_tokens"] for one in chat.requests] == [60, 60]
+    assert report.figures is not None
+    assert all(turn.first_token_ms is not None for turn in report.figures.turns)

@@ -156,7 +156,8 @@ def test_when_the_model_began_is_a_figure_of_the_turn_whether_it_spoke_chose_or_
 
     def told() -> int:
         lines = metrics.exposition(streams=0, capacity=1, draining=False).decode().splitlines()
-        return next(int(one.split()[1]) for one in lines if one.startswith("breeze_media_turn_first_token_seconds_count"))
+        name = "breeze_media_turn_first_token_seconds_count"
+        return next(int(one.split()[1]) for one in lines if one.startswith(name))
 
     before = told()
     report, _ = held(story, writer, filler_after_s=1, timeout_s=5)

@@ -3,17 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
 from breeze_buddy.domain.conversation import ConversationState, Ending, Utterance
-from breeze_buddy.domain.providers import Llm
+from breeze_buddy.domain.providers import DialogueModel, Llm
 from breeze_buddy.media.engines import Finish, Heard
 from breeze_buddy.media.llm.dialogue import LlmDialogue
 from breeze_buddy.media.llm.guided_flow import GuidedDialogue
-from breeze_buddy.media.llm.model import Call, Message, Request
+from breeze_buddy.media.llm.model import Call, Message, Model, Request
 from breeze_buddy.media.llm.openai_model import OpenAiModel, open_client
+from breeze_buddy.media.providers.connections import Connections
 from breeze_buddy.media.providers.failover import Candidate, Health
 from breeze_buddy.media.text_call import TextCall
 from tests.media.fakes import call_of, template_of
@@ -57,10 +59,13 @@ FLOW: dict[str, Any] = {
 
 
 class Desk:
-    """A text call whose model is the vendor's server."""
+    """A text call whose model is the vendor's server, by the official client or through LiveKit's plugin."""
 
-    def __init__(self, address: str, **llm: Any) -> None:
+    def __init__(self, address: str, client: str = "openai", **llm: Any) -> None:
         self.address = address
+        self._client = client
+        self._connections = Connections()
+        self._models: list[Any] = []
         self.llm: dict[str, Any] = {"model": "m", "instructions": "You are Maya, for {name}.", **llm}
         self.second: str | None = None
         self.resume: ConversationState | None = None
@@ -77,8 +82,23 @@ class Desk:
         await text.begin()
         return text
 
-    def _model(self, address: str) -> OpenAiModel:
-        return OpenAiModel(open_client("sk-test", f"http://{address}/v1"), "m")
+    def _model(self, address: str) -> Model:
+        if self._client == "openai":
+            return OpenAiModel(open_client("sk-test", f"http://{address}/v1"), "m")
+        from breeze_buddy.media.llm.livekit_model import LivekitModel
+        from breeze_buddy.media.providers.livekit import make
+
+        options = {"base_url": f"http://{address}/v1", "api_key": "sk-test"}  # which no template may give
+        choice = DialogueModel.model_construct(endpoint="livekit", plugin="openai", model="m", options=options)
+        limits = {"max_completion_tokens": 250, "temperature": None}
+        model = LivekitModel(make("LLM", choice, self._connections, limits))
+        self._models.append(model)
+        return model
+
+    async def close(self) -> None:
+        for model in self._models:
+            await model.close()
+        await self._connections.close()
 
 
 @pytest.fixture
@@ -86,10 +106,20 @@ def chat() -> OpenAiChat:
     return OpenAiChat()
 
 
-@pytest.fixture
-async def desk(chat: OpenAiChat) -> AsyncIterator[Desk]:
+def clients() -> list[str]:
+    """LiveKit's plugin too where `breeze-buddy[livekit]` and livekit-plugins-openai are installed."""
+    try:
+        return ["openai", "livekit"] if find_spec("livekit.plugins.openai") else ["openai"]
+    except ModuleNotFoundError:
+        return ["openai"]
+
+
+@pytest.fixture(params=clients())
+async def desk(chat: OpenAiChat, request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
     async with serving(chat.app) as address:
-        yield Desk(address)
+        desk = Desk(address, request.param)
+        yield desk
+        await desk.close()
 
 
 def roles(request: dict[str, Any]) -> list[str]:
@@ -117,7 +147,7 @@ async def test_a_function_that_the_model_calls_takes_the_flow_on_with_its_typed_
     ]
     assert [one["function"]["name"] for one in first["tools"]] == ["confirm", "move", "pay"]
     assert first["tools"][1]["function"]["parameters"]["properties"]["day"]["format"] == "date"
-    assert first["max_tokens"] == 250
+    assert first.get("max_tokens", first.get("max_completion_tokens")) == 250
     assert [one["function"]["name"] for one in second["tools"]] == ["give_answer"]
     assert "- day: 2026-11-27" in second["messages"][0]["content"]
 
@@ -145,14 +175,14 @@ async def test_the_first_sentence_is_handed_over_while_the_rest_is_written_and_l
         await chat.left.wait()
 
 
-async def test_the_first_token_of_a_call_is_told_long_before_the_call_is_whole(chat: OpenAiChat, desk: Desk) -> None:
+async def test_the_first_token_of_a_call_is_told_long_before_the_call_is_whole(chat: OpenAiChat) -> None:
     chat.replies = [Reply(calls=[("move", {"day": "2026-11-27"})])]
     chat.go_on = asyncio.Event()
     began = asyncio.Event()
-    model = desk._model(desk.address)
     request = Request([Message("caller", "come on Friday")], on_first_token=began.set)
-    reading = asyncio.create_task(anext(model.reply(request)))  # type: ignore[arg-type]
-    async with asyncio.timeout(5):
+    async with serving(chat.app) as address, asyncio.timeout(5):
+        reply = OpenAiModel(open_client("sk-test", f"http://{address}/v1"), "m").reply(request)
+        reading = asyncio.create_task(anext(reply))  # type: ignore[arg-type]
         await began.wait()
         assert not reading.done()
         chat.go_on.set()

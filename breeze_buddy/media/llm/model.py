@@ -1,6 +1,6 @@
 """What a language model has to be: messages and functions in; words and calls out, as they are written."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -28,6 +28,8 @@ class Call:
     name: str
     arguments: str
     id: str = "call_1"
+    extra: Mapping[str, Any] = field(default_factory=dict, compare=False, hash=False)
+    """What its provider wants back with it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,14 @@ out, and its fallbacks take the place; the last of them is what works offline: a
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from breeze_buddy.domain.providers import (
-    LanguageModel,
+    Choice,
+    DialogueModel,
+    Llm,
     Provider,
     Realtime,
     TranscriberChoice,
@@ -165,7 +167,7 @@ class Providers:
             if choice is None:
                 continue
             try:
-                models.append(self._model(choice))
+                models.append(self._model(choice, llm))
             except NotHere as error:
                 log.error("%s", error)
         if not models:
@@ -211,8 +213,10 @@ class Providers:
             release=engine.release,
         )
 
-    def _model(self, choice: LanguageModel) -> "Candidate[Model]":
+    def _model(self, choice: DialogueModel, llm: Llm) -> "Candidate[Model]":
         self._need(choice)
+        if choice.endpoint == "livekit":
+            return self._livekit_model(choice, llm)
         provider = provider_of(choice)
         assert provider is not None
         client = self._client(provider)
@@ -224,6 +228,23 @@ class Providers:
 
         model: Model = self._once(f"model {provider} {choice.model}", make)
         return Candidate(model, self._health(f"{choice.model} ({provider.value})"))
+
+    def _livekit_model(self, choice: DialogueModel, llm: Llm) -> "Candidate[Model]":
+        # A plugin's model is made with all that is asked of it.
+        limits: dict[str, Any] = dict.fromkeys(
+            ("max_completion_tokens", "max_output_tokens", "max_tokens"), llm.max_tokens
+        )
+        more = {**limits, "temperature": llm.temperature}
+        bare = DialogueModel.model_validate(choice.model_dump(include=set(DialogueModel.model_fields)))
+
+        def make() -> "Model":
+            from breeze_buddy.media.llm.livekit_model import LivekitModel
+            from breeze_buddy.media.providers.livekit import make
+
+            return LivekitModel(_of_livekit(make, "LLM", bare, self._settings, self._connections, more))
+
+        model: Model = self._once(f"model {bare.model_dump_json()} {llm.max_tokens} {llm.temperature}", make)
+        return Candidate(model, self._health(f"{choice.model} (livekit {choice.plugin})"))
 
     def _client(self, provider: Provider) -> Any:
         settings = self._settings
@@ -241,7 +262,7 @@ class Providers:
 
     # --- what is there -----------------------------------------------------------------------------------------
 
-    def _need(self, choice: VoiceChoice | TranscriberChoice | LanguageModel | Realtime) -> None:
+    def _need(self, choice: Choice) -> None:
         provider = provider_of(choice)
         if provider is not None and not is_configured(self._settings, provider):
             raise NotHere(what_is_missing(self._settings, provider))
@@ -270,14 +291,15 @@ def _livekit_speaker(choice: VoiceChoice, settings: Settings, connections: Conne
 def _of_livekit(
     make: Callable[..., Any],
     kind: str,
-    choice: TranscriberChoice | VoiceChoice,
+    choice: TranscriberChoice | VoiceChoice | DialogueModel,
     settings: Settings,
     connections: Connections,
+    more: Mapping[str, Any] | None = None,
 ) -> Any:
     if choice.plugin not in allowed_plugins(settings):
         raise NotHere(f"the LiveKit plugin {choice.plugin} is not in LIVEKIT_PLUGINS")
     try:
-        return make(kind, choice, connections)
+        return make(kind, choice, connections, more)
     except (ImportError, AttributeError, TypeError, ValueError) as error:  # not installed, no key, options it has not
         raise NotHere(f"the LiveKit plugin {choice.plugin} cannot be used as chosen: {error}") from error
 

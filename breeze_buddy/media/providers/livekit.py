@@ -1,16 +1,17 @@
 """LiveKit's plugins for recognition and speech, outside their framework (the extra `livekit`, and the plugin itself).
 
-They take and give PCM, so the sound is brought from and to the telephone's. Plugins register themselves on the main
-thread when they are imported, which takes seconds: `import_plugins` is called before the server listens.
+Their language models are adapted in `media/llm/livekit_model.py`. Recognisers and voices take and give PCM, so the
+sound is brought from and to the telephone's. Plugins register themselves on the main thread when they are imported,
+which takes seconds: `import_plugins` is called before the server listens.
 """
 
 import asyncio
 import importlib
 import inspect
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from typing import Any
 
-from breeze_buddy.domain.providers import TranscriberChoice, VoiceChoice
+from breeze_buddy.domain.providers import DialogueModel, TranscriberChoice, VoiceChoice
 from breeze_buddy.media import mulaw
 from breeze_buddy.media.engines import EngineUnavailable, SpokenChunk, Transcript
 from breeze_buddy.media.providers.connections import Connections
@@ -35,17 +36,23 @@ def import_plugins(names: Iterable[str]) -> None:
             ) from error
 
 
-def make(kind: str, choice: TranscriberChoice | VoiceChoice, connections: Connections) -> Any:
-    """The plugin's `STT` or `TTS`, made with what it knows of the choice."""
+def make(
+    kind: str,
+    choice: TranscriberChoice | VoiceChoice | DialogueModel,
+    connections: Connections,
+    more: Mapping[str, Any] | None = None,
+) -> Any:
+    """The plugin's `STT`, `TTS` or `LLM`, made with what it knows of the choice, and of `more`."""
     made = getattr(importlib.import_module(f"livekit.plugins.{choice.plugin}"), kind)
     wanted: dict[str, Any] = {
         "http_session": connections.http,
         "sample_rate": mulaw.SAMPLE_RATE_HZ,
         "model": choice.model,
+        **(more or {}),
     }
     if isinstance(choice, VoiceChoice):
         wanted |= {"voice": choice.voice, "speed": choice.speed if choice.speed != 1.0 else None}
-    else:
+    elif isinstance(choice, TranscriberChoice):
         wanted["language"] = choice.language
     known = inspect.signature(made).parameters
     given = {name: value for name, value in wanted.items() if value is not None and name in known}

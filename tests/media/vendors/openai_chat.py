@@ -66,6 +66,8 @@ class OpenAiChat:
                 await response.write(_event({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}))
                 if self.go_on is not None and place == 1:
                     await self.go_on.wait()
+            why = "tool_calls" if reply.calls else "stop"
+            await response.write(_event({"choices": [{"index": 0, "delta": {}, "finish_reason": why}]}))
             if reply.usage is not None:
                 usage = {"prompt_tokens": reply.usage - 10, "completion_tokens": 10, "total_tokens": reply.usage}
                 await response.write(_event({"choices": [], "usage": usage}))
@@ -123,7 +125,7 @@ def _check(body: dict[str, Any]) -> None:
     called: set[str] = set()
     for message in body["messages"]:
         assert message["role"] in {"system", "user", "assistant", "tool"}
-        assert isinstance(message["content"], str)
+        assert isinstance(message.get("content"), str) or message["tool_calls"]
         if message["role"] == "tool":
             assert message["tool_call_id"] in called
         called = {call["id"] for call in message.get("tool_calls", ())} or called

@@ -123,11 +123,16 @@ async def save_state(
     tx: Transaction, call_id: str, state: ConversationState, *, now: datetime, stream_sid: str | None = None
 ) -> bool:
     """Keep where a conversation stands. False, and nothing is kept: `stream_sid`, who says so, was replaced by
-    another stream of the call."""
+    another stream of the call.
+
+    A conversation that goes on from where it stood needs no patience with the streams that broke before.
+    """
     if stream_sid is not None:
-        await locked_call(tx, call_id)  # no other stream claims the call meanwhile
+        call = await locked_call(tx, call_id)  # no other stream claims the call meanwhile
         if await _is_replaced(tx, call_id, stream_sid):
             return False
+        if call.streams > 1 and await _has_moved(tx, state, call_id):
+            await tx.execute(update(calls).where(calls.c.id == call_id).values(streams=1))
     await _put(tx, call_id, now, state=state.model_dump(mode="json"))
     return True
 
@@ -174,6 +179,15 @@ async def _is_replaced(tx: Transaction, call_id: str, stream_sid: str) -> bool:
     """Whether another stream has taken the call after this one."""
     latest = await tx.scalar(_LATEST_CLAIM, {"of_call": call_id})
     return latest is not None and latest != stream_sid
+
+
+async def _has_moved(tx: Transaction, state: ConversationState, call_id: str) -> bool:
+    """Whether a conversation stands elsewhere than it did. One that breaks whenever it is resumed does not move."""
+    kept = await tx.scalar(select(conversations.c.state).where(conversations.c.call_id == call_id))
+    if kept is None:
+        return True
+    before = ConversationState.model_validate(kept)
+    return any(getattr(before, name) != getattr(state, name) for name in ("node", "answers", "filling", "machine"))
 
 
 async def to_analyse(tx: Transaction, call_id: str) -> tuple[ConversationReport, Analysis, tzinfo] | None:

@@ -60,8 +60,8 @@ class _Candidate:
     doubted: bool
 
     @property
-    def order(self) -> tuple[bool, float, str]:
-        return (self.doubted, self.live / self.capacity, self.name)
+    def order(self) -> tuple[float, str]:
+        return (self.live / self.capacity, self.name)
 
 
 # The pod's side
@@ -145,7 +145,8 @@ def _live() -> Any:
 
 
 async def allocate(tx: Transaction, wanted: Sequence[Wanted], *, now: datetime) -> dict[str, Allocation]:
-    """Choose pods for calls: those of the campaign's pool before general ones, the least loaded first.
+    """Choose pods for calls: those of the campaign's pool before general ones, the least loaded first. A pod that left
+    another call's stream broken is doubted until its next beat: any other comes first, also a general one.
 
     A call that has a pod keeps it while that pod is ready and not full of others. Calls that do not exist are
     left out of the answer.
@@ -189,9 +190,13 @@ def _choose(call: Row[Any], candidates: list[_Candidate], *, elsewhere: bool) ->
     best: _Candidate | None = None
     if not elsewhere:
         best = next((candidate for candidate in free if candidate.name == call.pod), None)
-    for pool in dict.fromkeys((call.pool, None)):
-        mine = [candidate for candidate in free if candidate.pool == pool]
-        best = best or min(mine, key=lambda pod: (elsewhere and pod.name == call.pod, pod.order), default=None)
+    if best is None:
+        mine = [candidate for candidate in free if candidate.pool in (call.pool, None)]
+        best = min(
+            mine,
+            key=lambda pod: (pod.doubted, elsewhere and pod.name == call.pod, pod.pool != call.pool, pod.order),
+            default=None,
+        )
     if best is None:
         return Allocation(call.id, call.lead_id, call.streams)
     best.live += 1

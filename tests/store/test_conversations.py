@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from breeze_buddy.domain.call import CallStatus
-from breeze_buddy.domain.conversation import ConversationState, Ending, Utterance
+from breeze_buddy.domain.conversation import ConversationState, Ending, HalfFilled, Utterance
 from breeze_buddy.store import conversations, do_not_call, facts, overview
 from breeze_buddy.store.errors import Conflict, NotFound
 from tests.store.stage import NOON, Stage, a_template, person
@@ -132,6 +132,28 @@ async def test_of_a_call_only_the_latest_stream_says_how_it_stands(stage: Stage)
         report = await facts.report_of(tx, call_id)
     assert report is not None
     assert report.result == "right"
+
+
+async def test_only_a_conversation_that_moves_starts_the_count_of_broken_streams_anew(stage: Stage) -> None:
+    call_id = await dialled(stage)
+    state = ConversationState(node="ask", transcript=SAID[:1], began_at=NOON)
+
+    async def broke_and_saved(stream_sid: str, **changed: object) -> int:
+        async with stage.database.write() as tx:
+            await conversations.count_stream(tx, call_id)
+        await stage.claim(call_id, token=stream_sid, stream_sid=stream_sid)
+        async with stage.database.write() as tx:
+            told = state.model_copy(update=changed)
+            await conversations.save_state(tx, call_id, told, now=stage.now, stream_sid=stream_sid)
+            return (await conversations.standing(tx, call_id)).streams
+
+    assert await broke_and_saved("MZ1") == 1
+    assert await broke_and_saved("MZ2") == 2, "the apology and the same question"
+    assert await broke_and_saved("MZ3", reprompts=1, transcript=SAID) == 3
+    filling = HalfFilled(function="order")
+    assert await broke_and_saved("MZ4", filling=filling) == 1
+    assert await broke_and_saved("MZ5", filling=filling) == 2
+    assert await broke_and_saved("MZ6", node="thanks") == 1
 
 
 async def test_who_asked_a_replaced_stream_not_to_be_called_is_not_called(stage: Stage) -> None:

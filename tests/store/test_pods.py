@@ -166,6 +166,20 @@ async def test_a_pod_that_lost_a_stream_comes_last_until_it_beats(fleet: Fleet) 
     assert await fleet.names(three) == ["a"]
 
 
+async def test_a_general_pod_comes_before_one_of_the_pool_that_lost_a_stream(fleet: Fleet) -> None:
+    for name in ("mine-1", "mine-2"):
+        await fleet.pod(name, pool="vip")
+    await fleet.pod("general")
+    one, two = await fleet.calls(2, pool="vip")
+    assert await fleet.names(one, two) == ["mine-1", "mine-2"]
+    fleet.stage.pass_time(seconds=1)
+    assert await fleet.names(one, elsewhere=True) == ["mine-2"]
+    assert await fleet.names(one, two, elsewhere=True) == ["general", "general"]
+    fleet.stage.pass_time(seconds=1)
+    await fleet.beat("mine-1")
+    assert await fleet.names(two, elsewhere=True) == ["mine-1"]
+
+
 async def test_a_campaign_uses_its_pool_first_and_general_pods_then(fleet: Fleet) -> None:
     await fleet.pod("general")
     await fleet.pod("mine", pool="vip", capacity=1)

@@ -1,4 +1,4 @@
-"""The activity that tells a template's webhook how a lead has ended.
+"""The activity that tells a template's webhook how a lead has ended, and of an analysis that came after that.
 
 The body is JSON, signed as `X-Breeze-Signature: t=<unix seconds>,v1=<hex>`, where v1 is the HMAC-SHA256 of
 `<t>.<body>`. Private addresses are refused, whatever a name resolves to, unless the settings allow them.
@@ -16,6 +16,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from breeze_buddy.activities.public_addresses import PrivateAddress, PublicResolver, check_public
+from breeze_buddy.domain.messages import EVENT_LEAD_FINISHED
 from breeze_buddy.store import campaigns, leads, overview
 from breeze_buddy.store.database import Database
 
@@ -65,12 +66,14 @@ class NotificationActivities:
         return self._session
 
     @activity.defn
-    async def notify(self, lead_id: str) -> int:
+    async def notify(self, lead_id: str, event: str = EVENT_LEAD_FINISHED) -> int:
         """Post the report of a finished lead to its template's webhook; returns the HTTP status.
+
+        The analysis of a call is in it as far as there is one by now. `event` tells why it is sent.
 
         Fails, to be tried again, on anything but 2xx. 4xx other than 408 and 429 is not tried again.
         """
-        url, report = await self._report(lead_id)
+        url, report = await self._report(lead_id, event)
         if url is None:
             return 0
         body = json.dumps(report, default=str, separators=(",", ":")).encode()
@@ -90,14 +93,14 @@ class NotificationActivities:
         final = 400 <= status < 500 and status not in (408, 429)
         raise ApplicationError(f"the webhook answered {status}", type="WebhookRefused", non_retryable=final)
 
-    async def _report(self, lead_id: str) -> tuple[str | None, dict[str, Any]]:
+    async def _report(self, lead_id: str, event: str) -> tuple[str | None, dict[str, Any]]:
         async with self._database.read() as tx:
             lead = await leads.get(tx, lead_id)
             calls = await overview.calls_of(tx, lead_id)
             campaign, template = await campaigns.with_template(tx, lead.campaign_id)
         url = str(template.webhook_url) if template.webhook_url else None
         return url, {
-            "event": "lead.finished",
+            "event": event,
             "lead": lead.model_dump(mode="json"),
             "campaign": {"id": campaign.id, "name": campaign.name},
             "calls": [call.model_dump(mode="json") for call in calls],

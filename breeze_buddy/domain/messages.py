@@ -54,6 +54,10 @@ RESCHEDULED = "rescheduled"
 # Query of a campaign
 PROGRESS = "progress"
 
+# What a template's webhook is told
+EVENT_LEAD_FINISHED = "lead.finished"
+EVENT_ANALYSIS_COMPLETED = "analysis.completed"
+
 # Search attributes: never a full phone number in them, they are not encrypted.
 CAMPAIGN_ID = "CampaignId"
 LEAD_STATUS = "LeadStatus"

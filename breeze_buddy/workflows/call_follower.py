@@ -48,7 +48,7 @@ class CallFollower:
         self._cancel: CancelRequest | None = None
         self._withdrawn = False
         self._keeping: list[asyncio.Task[bool]] = []
-        self._analyses: list[asyncio.Task[None]] = []
+        self._analyses: list[asyncio.Task[bool]] = []
 
     @workflow.signal(name=messages.CALL_ENDED)
     def on_call_ended(self, event: CallEvent) -> None:
@@ -198,21 +198,30 @@ class CallFollower:
         self._keeping.append(asyncio.create_task(self._fetch_recording(call_id, waits, brief=brief)))
 
     def _analyse(self, call_id: str) -> None:
-        """Have the transcript read in the background; `_kept` waits for it too."""
+        """Have the transcript read in the background; `_analysed` waits for it."""
         self._analyses.append(asyncio.create_task(self._read_transcript(call_id)))
 
-    async def _read_transcript(self, call_id: str) -> None:
+    async def _read_transcript(self, call_id: str) -> bool:
         try:
-            await workflow.execute_activity_method(
+            found: bool = await workflow.execute_activity_method(
                 AnalysisActivities.analyse_call, CallEvent(call_id=call_id), summary="read the transcript", **ANALYSIS
             )
         except ActivityError as error:
             workflow.logger.error("the transcript was not analysed: %s", error.cause or error)
+            return False
+        return found
+
+    @property
+    def _still_reading(self) -> list[asyncio.Task[bool]]:
+        """The analyses that are not there yet."""
+        return [one for one in self._analyses if not one.done()]
+
+    async def _analysed(self) -> None:
+        """Wait for all transcripts to be read, or given up."""
+        await asyncio.gather(*self._analyses)
 
     async def _kept(self) -> list[bool]:
         """For each call of `_keep_recording`, in order, whether we hold its recording; waits for all."""
-        if self._analyses:
-            await asyncio.gather(*self._analyses)
         return list(await asyncio.gather(*self._keeping))
 
     async def _fetch_recording(self, call_id: str, waits: Waits, *, brief: bool) -> bool:

@@ -39,6 +39,7 @@ class InboundCallWorkflow(CallFollower):
         if end.analyse:
             self._analyse(start.call_id)
         kept = await self._kept()
+        await self._analysed()
         return InboundResult(
             call_id=start.call_id,
             status=end.status,

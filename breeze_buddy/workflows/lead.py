@@ -5,6 +5,7 @@ cooldown gets its line by the same signal. Everything it decides, it decides fro
 activities; signals only wake it.
 """
 
+import asyncio
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +35,10 @@ with workflow.unsafe.imports_passed_through():
     from breeze_buddy.workflows.call_follower import CallFollower
     from breeze_buddy.workflows.options import SHORT, WEBHOOK
     from breeze_buddy.workflows.steps import step
+
+
+# The webhook hears of a lead's end without the analysis, when a model takes longer than this.
+ANALYSIS_PATIENCE_S = 120.0
 
 
 @workflow.defn(name=messages.LEAD_WORKFLOW)
@@ -184,20 +189,33 @@ class LeadWorkflow(CallFollower):
             self._show("in the backlog, waiting for a line")
 
     async def _wrap_up(self) -> None:
-        """Wait for the recordings to be kept, then report to the webhook."""
+        """Wait for the recordings to be kept, then report to the webhook; of an analysis that is late, once more."""
         kept = await self._kept()
         for place, held in zip(self._recorded_calls, kept, strict=True):
             self._calls[place] = self._calls[place].model_copy(update={"recording": held})
+        late = await self._late_analyses()
         if self._notify:
-            try:
-                await step(
-                    NotificationActivities.notify,
-                    args=[self._lead.lead_id],
-                    summary="post-call webhook",
-                    otherwise=WEBHOOK,
-                )
-            except FailureError as error:
-                workflow.logger.error("the post-call webhook was given up: %s", error.cause or error)
+            await self._report(self._lead.lead_id)
+        await self._analysed()
+        if self._notify and any(one.result() for one in late):
+            await self._report(self._lead.lead_id, messages.EVENT_ANALYSIS_COMPLETED)
+
+    async def _late_analyses(self) -> list[asyncio.Task[bool]]:
+        """Wait for the analyses, but not for a model that is away; those that are not there by then."""
+        if not self._still_reading:
+            return []
+        if not workflow.patched("report-before-late-analysis"):
+            await self._analysed()
+            return []
+        await self._wait(lambda: not self._still_reading, ANALYSIS_PATIENCE_S, "for the analysis")
+        return self._still_reading
+
+    async def _report(self, *told: str) -> None:
+        """To the webhook: the lead, and the event when it is another than the lead's end."""
+        try:
+            await step(NotificationActivities.notify, args=told, summary="post-call webhook", otherwise=WEBHOOK)
+        except FailureError as error:
+            workflow.logger.error("the post-call webhook was given up: %s", error.cause or error)
 
     # Waiting and showing
 

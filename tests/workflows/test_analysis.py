@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Replayer
 
 from breeze_buddy.activities.analysis import read_analysis
+from breeze_buddy.activities.payloads import data_converter
+from breeze_buddy.cli.worker import WORKFLOWS
 from breeze_buddy.domain.conversation import CallAnalysis, ConversationReport, Ending, Utterance
 from breeze_buddy.domain.providers import Analysis
 from breeze_buddy.store import conversations
@@ -111,6 +115,85 @@ async def test_summary_sentiment_and_variables_are_part_of_the_call_and_what_is_
     assert "Look for the day." in request["messages"][0]["content"]
     (tool,) = request["tools"]
     assert tool["function"]["parameters"]["properties"]["variables"]["properties"]["day"]["format"] == "date"
+
+
+class Hook:
+    """A customer's server, with its own idea of when an answer is due."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+
+    @property
+    def app(self) -> web.Application:
+        app = web.Application()
+        app.router.add_post("/hook", self._take)
+        return app
+
+    async def _take(self, request: web.Request) -> web.Response:
+        self.told.append(await request.json())
+        return web.Response()
+
+    @property
+    def heard(self) -> list[tuple[str, str | None]]:
+        """Each event with the summary of its call."""
+        found = []
+        for one in self.told:
+            (call,) = one["calls"]
+            analysis = call["conversation"]["analysis"]
+            found.append((one["event"], analysis["summary"] if analysis else None))
+        return found
+
+
+async def test_the_webhook_tells_the_analysis_with_the_end_of_the_lead(rig: Rig, chat: OpenAiChat) -> None:
+    chat.replies = [Reply(calls=[("report_call", REPORT)])]
+    hook = Hook()
+    async with serving(hook.app) as address:
+        phone = rig.person(talk_s=1.5)
+        await rig.campaign([phone], analysis=ANALYSIS, webhook_url=f"http://{address}/hook")
+        await talked(rig, phone)
+        lead = await rig.lead_in(phone, "FINISHED")
+        await rig.result(lead)
+    assert hook.heard == [("lead.finished", "They want it on Friday.")]
+    (call,) = hook.told[0]["calls"]
+    assert call["conversation"]["analysis"]["sentiment"] == "positive"
+    assert call["conversation"]["analysis"]["variables"] == {"day": "2199-11-27"}
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["answers at last", "refuses at last"])
+async def test_a_model_that_is_away_does_not_hold_up_the_webhook_which_hears_of_the_analysis_when_it_is_there(
+    rig: Rig, chat: OpenAiChat, answers: bool
+) -> None:
+    away = [Reply(status=503)] * 5
+    chat.replies = [*away, Reply(calls=[("report_call", REPORT)]) if answers else Reply(status=401)]
+    hook = Hook()
+
+    async def asked(times: int) -> None:
+        async def so_often() -> bool:
+            return len(chat.requests) == times
+
+        await rig.until(so_often)
+
+    async def told() -> bool:
+        return bool(hook.told)
+
+    async with serving(hook.app) as address:
+        phone = rig.person(talk_s=1.5)
+        await rig.campaign([phone], analysis=ANALYSIS, webhook_url=f"http://{address}/hook")
+        await talked(rig, phone)
+        lead = await rig.lead_in(phone, "FINISHED")
+        for times, pause_s in enumerate((2, 6, 18, 54), 1):
+            await asked(times)
+            await rig.skip(timedelta(seconds=pause_s + 1))
+        await asked(5)
+        assert not hook.told
+        await rig.skip(timedelta(seconds=60))
+        await rig.until(told)
+        await rig.skip(timedelta(seconds=120))
+        await rig.result(lead)
+        history = await rig.workflow(lead).fetch_history()
+    await Replayer(workflows=WORKFLOWS, data_converter=data_converter).replay_workflow(history)
+    later = [("analysis.completed", "They want it on Friday.")] if answers else []
+    assert hook.heard == [("lead.finished", None), *later]
 
 
 async def test_a_model_that_refuses_holds_no_lead_up(rig: Rig, chat: OpenAiChat) -> None:

@@ -1,5 +1,6 @@
 """`breeze template`: what the agent says, from files."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,13 @@ if TYPE_CHECKING:
 app = typer.Typer(name="template", no_args_is_help=True, help="Templates: what the agent says, and how calls are made.")
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A template in YAML or JSON; - is stdin.")]
+
+
+class ChatEngine(StrEnum):
+    """Who decides in a chat."""
+
+    TEMPLATE = "template"
+    SCRIPTED = "scripted"
 
 
 VariableOption = Annotated[
@@ -62,9 +70,17 @@ def chat(
     context: typer.Context,
     file: FileArgument,
     variables: VariableOption = None,
+    engine: Annotated[
+        ChatEngine | None,
+        typer.Option(
+            "--engine",
+            help="template: the language model that the template names, or an error without it. "
+            "scripted: phrases and keys. By default the model where it is configured.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Hold the conversation of a template here, as text: no server, no sound, no language model.
+    """Hold the conversation of a template here, as text: no server of ours and no sound.
 
     Type what the caller says; #1 is a key, /silence says nothing, /hangup hangs up. Lines may come from a pipe. At the
     end it prints how the conversation ended, its result and its answers.
@@ -72,7 +88,7 @@ def chat(
     settings = begin(context)
     from breeze_buddy.cli.template_chat import run_chat
 
-    run(run_chat(settings, file, variables or (), as_json=as_json))
+    run(run_chat(settings, file, variables or (), engine=engine, as_json=as_json))
 
 
 @app.command("call")

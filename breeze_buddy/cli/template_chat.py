@@ -15,20 +15,57 @@ from breeze_buddy.cli.printing import print_json, say
 from breeze_buddy.cli.template_check import read_template
 from breeze_buddy.domain.conversation import Ending
 from breeze_buddy.domain.errors import MissingVariables
+from breeze_buddy.domain.providers import provider_of
 from breeze_buddy.domain.template import Template
 from breeze_buddy.media.directory import StreamCall
+from breeze_buddy.media.engines import Dialogue
+from breeze_buddy.media.providers.choosing import Providers
+from breeze_buddy.media.providers.livekit import import_plugins
 from breeze_buddy.media.requests import HttpRequests
 from breeze_buddy.media.scripted import ScriptedDialogue
 from breeze_buddy.media.text_call import NotTyped, TextCall
+from breeze_buddy.provider_settings import allowed_plugins, is_configured, what_is_missing
 from breeze_buddy.settings import Settings
 
 
-async def run_chat(settings: Settings, file: Path, given: Sequence[str], *, as_json: bool) -> int:
-    """Talk until the conversation is over, or there are no more lines. Raises FileError, OptionError."""
+async def run_chat(settings: Settings, file: Path, given: Sequence[str], *, engine: str | None, as_json: bool) -> int:
+    """Talk until the conversation is over, or there are no more lines. `engine` is template, scripted, or None: as the
+    template says where that can be had. Raises FileError, OptionError."""
     template = read_template(read_document(file))
     call = StreamCall(call_id="chat", lead_id=None, template=template, variables=variables_for(template, given))
     requests = HttpRequests(settings.http_request_hosts, allow_private=settings.http_request_allow_private)
-    text = TextCall(call, ScriptedDialogue(requests))
+    providers = Providers(settings, requests)
+    try:
+        dialogue = None if engine == "scripted" else _model_of(template, settings, providers, needed=engine is not None)
+        return await _talk(TextCall(call, dialogue or ScriptedDialogue(requests)), as_json=as_json)
+    finally:
+        await providers.close()
+
+
+def _model_of(template: Template, settings: Settings, providers: Providers, *, needed: bool) -> Dialogue | None:
+    """The template's language model; None: the scripted engine. Raises OptionError where one is `needed`."""
+    if template.engine == "scripted":
+        return None
+    why = "the engine realtime needs sound"
+    if template.llm is not None:
+        models = [one for one in (template.llm, template.llm.fallback) if one is not None]
+        missing = [
+            provider for one in models if (provider := provider_of(one)) and not is_configured(settings, provider)
+        ]
+        if len(missing) < len(models):
+            import_plugins(template.plugins & allowed_plugins(settings))
+            if (dialogue := providers.dialogue(template)) is not None:
+                return dialogue
+            why = "the template's language model cannot be had"
+        else:
+            why = what_is_missing(settings, missing[0])
+    if needed:
+        raise OptionError(f"--engine template: {why}")
+    say(f"{why}: the scripted engine speaks.")
+    return None
+
+
+async def _talk(text: TextCall, *, as_json: bool) -> int:
     _print_agent(await text.begin(), text, as_json=as_json)
     typed = sys.stdin.isatty()
     while text.over is None:

@@ -1,5 +1,6 @@
 """Templates tried without a phone: examples, their schema, warnings, and conversations in the terminal."""
 
+import asyncio
 import json
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +15,8 @@ from breeze_buddy.cli.documents import read_document
 from breeze_buddy.cli.exits import ExitCode
 from breeze_buddy.cli.template_examples import example_files
 from tests.cli.shell import Shell, run_breeze
+from tests.media.vendors.openai_chat import OpenAiChat, Reply
+from tests.media.vendors.serving import serving
 
 EXAMPLES = sorted(example_files())
 CIRCLE = """\
@@ -125,6 +128,60 @@ def test_a_person_reads_the_conversation_and_what_came_of_it() -> None:
         "answer: order = confirmed",
     ]
     assert "/sing means nothing here" in held.err
+
+
+BY_MODEL = {
+    "name": "by-model",
+    "engine": "llm",
+    "llm": {"model": "m"},
+    "flow": {
+        "nodes": {
+            "start": {
+                "say": "Is your order correct?",
+                "functions": [{"name": "confirm", "phrases": ["yes"], "go": "bye"}],
+                "reprompt": "Please say yes or no.",
+            },
+            "bye": {"say": "Goodbye.", "then": {"action": "end_conversation", "result": "confirmed"}},
+        }
+    },
+}
+
+
+def agent_said(report: Any) -> list[str]:
+    return [one["text"] for one in report["transcript"] if one["speaker"] == "agent"]
+
+
+async def test_a_templates_own_language_model_holds_the_chat_unless_the_script_is_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (file := tmp_path / "t.json").write_text(json.dumps(BY_MODEL))
+    model = OpenAiChat(replies=[Reply(words=["Two lamps. ", "Right?"]), Reply(calls=[("confirm", {})])])
+    lines = "what did I order\nthat sounds alright\n"
+    async with serving(model.app) as address:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://{address}/v1")
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+        command = ("template", "chat", str(file), "--json")
+        by_script = await asyncio.to_thread(run_breeze, *command, "--engine", "scripted", stdin=lines)
+        assert model.requests == []
+        by_model = await asyncio.to_thread(run_breeze, *command, stdin=lines)
+    assert agent_said(by_script.json)[1:] == ["Please say yes or no."] * 2
+    assert agent_said(by_model.json) == ["Is your order correct?", "Two lamps.", "Right?", "Goodbye."]
+    assert by_model.json["result"] == "confirmed"
+
+
+def test_a_chat_without_the_models_key_is_held_by_the_script_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    (file := tmp_path / "t.json").write_text(json.dumps(BY_MODEL))
+    held = run_breeze("template", "chat", str(file), "--json", stdin="yes\n")
+    assert held.json["result"] == "confirmed"
+    assert "set OPENAI_API_KEY" in held.err
+    assert "the scripted engine speaks" in held.err
+    refused = run_breeze("template", "chat", str(file), "--engine", "template", stdin="yes\n")
+    assert refused.code == ExitCode.USAGE
+    assert "set OPENAI_API_KEY" in refused.err
 
 
 def test_a_conversation_without_more_lines_was_hung_up() -> None:

@@ -32,6 +32,7 @@ from breeze_buddy.provider_settings import allowed_plugins, is_configured, what_
 from breeze_buddy.settings import Settings
 
 if TYPE_CHECKING:
+    from breeze_buddy.media.llm.dialogue import LlmDialogue
     from breeze_buddy.media.llm.model import Model
 
 log = logging.getLogger(__name__)
@@ -74,8 +75,8 @@ class Providers:
             chosen = replace(chosen, transcriber=self._transcriber(offline.transcriber, template.transcriber))
         if template.voice.engine != "offline":
             chosen = replace(chosen, speaker=self._speaker(offline.speaker, template.voice))
-        if template.llm is not None:
-            chosen = self._with_model(chosen, template)
+        if (dialogue := self.dialogue(template)) is not None:
+            chosen = replace(chosen, dialogue=dialogue)
         if template.realtime is not None:
             chosen = self._speech_to_speech(chosen, template.realtime)
         return chosen
@@ -159,9 +160,11 @@ class Providers:
 
     # --- minds -------------------------------------------------------------------------------------------------
 
-    def _with_model(self, engines: Engines, template: Template) -> Engines:
+    def dialogue(self, template: Template) -> "LlmDialogue | None":
+        """The template's language model on its flow; None where it has none, or where none of those can be had."""
         llm = template.llm
-        assert llm is not None
+        if llm is None:
+            return None
         models: list[Candidate[Model]] = []
         for choice in (llm, llm.fallback):
             if choice is None:
@@ -171,11 +174,11 @@ class Providers:
             except NotHere as error:
                 log.error("%s", error)
         if not models:
-            return engines
+            return None
         from breeze_buddy.media.llm.dialogue import LlmDialogue
         from breeze_buddy.media.llm.guided_flow import GuidedDialogue
 
-        return replace(engines, dialogue=LlmDialogue(GuidedDialogue(self._requests), models, llm))
+        return LlmDialogue(GuidedDialogue(self._requests), models, llm)
 
     def _speech_to_speech(self, behind: Engines, realtime: Realtime) -> Engines:
         """`behind` goes on when there is no connection."""

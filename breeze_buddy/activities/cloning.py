@@ -20,7 +20,10 @@ from breeze_buddy.store.errors import Conflict
 
 logger = logging.getLogger(__name__)
 
-_PAGE = 500
+# Read many at a time, because what is before a page is looked at for each; written a few at a time, because others
+# wait for the transaction.
+_READ_AT_ONCE = 5000
+_WRITTEN_AT_ONCE = 500
 
 
 async def clone(
@@ -38,7 +41,7 @@ async def clone(
             database,
             copy.id,
             lambda tx, after: copies.to_clone(
-                tx, source_id, copy.id, outcomes, now=database.now(), after=after, limit=_PAGE
+                tx, source_id, outcomes, now=database.now(), after=after, limit=_READ_AT_ONCE
             ),
         )
     if wanted.start_at is None:
@@ -88,7 +91,7 @@ async def redial(database: Database, campaign_id: str, outcomes: tuple[Outcome, 
         database,
         campaign_id,
         lambda tx, after: copies.to_redial(
-            tx, campaign_id, outcomes, finished_by=asked_at, now=database.now(), after=after, limit=_PAGE
+            tx, campaign_id, outcomes, finished_by=asked_at, now=database.now(), after=after, limit=_READ_AT_ONCE
         ),
     )
 
@@ -101,16 +104,18 @@ async def _copy_leads(
     copied = refused = 0
     after: tuple[datetime, str] | None = None
     while True:
-        async with database.write() as tx:
+        async with database.read() as tx:
             page = await page_after(tx, after)
-            if page.leads:
-                target = await campaigns.get(tx, target_id)
-                template = (await templates.get(tx, target.template_id)).template
-                checked = await check_leads(tx, template, page.leads, now=database.now())
+            target = await campaigns.without_numbers(tx, target_id)
+            template = (await templates.get(tx, target.template_id)).template
+        for start in range(0, len(page.leads), _WRITTEN_AT_ONCE):
+            async with database.write() as tx:
+                some = page.leads[start : start + _WRITTEN_AT_ONCE]
+                checked = await check_leads(tx, template, some, now=database.now())
                 added = await leads.add(tx, target_id, checked.ready, now=database.now())
-                copied, refused = copied + len(added.ids), refused + len(checked.refused)
-        if activity.in_activity():
-            activity.heartbeat()
+            copied, refused = copied + len(added.ids), refused + len(checked.refused)
+            if activity.in_activity():
+                activity.heartbeat()
         if page.after is None:
             break
         after = page.after

@@ -1,6 +1,6 @@
 """Copies of leads: into a clone of their campaign, or into the same one, to be called again.
 
-A copy's `request_id` says what it is a copy of, so whatever is asked for twice is copied once.
+A copy's `request_id` says what it is a copy of, so what is copied twice is added once.
 """
 
 from collections.abc import Sequence
@@ -8,12 +8,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, func, literal, select, tuple_
 
 from breeze_buddy.domain.lead import LeadInput, LeadStatus, own_priority
 from breeze_buddy.domain.outcome import Outcome
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.schema import campaign_numbers, leads
+
+_COPIED = (
+    leads.c.id,
+    leads.c.created_at,
+    leads.c.phone,
+    leads.c.variables,
+    leads.c.time_zone,
+    leads.c.priority,
+    leads.c.not_before,
+    leads.c.expires_at,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +44,20 @@ async def numbers_of(tx: Transaction, campaign_id: str) -> list[str]:
 async def to_clone(
     tx: Transaction,
     source_id: str,
-    clone_id: str,
     outcomes: Sequence[Outcome] | None,
     *,
     now: datetime,
     after: tuple[datetime, str] | None,
     limit: int,
 ) -> Page:
-    """Leads of a campaign that its clone does not have yet: all but DO_NOT_CALL, or those with these outcomes."""
+    """Leads of a campaign as its clone has them: all but DO_NOT_CALL, or those with these outcomes."""
     chosen = leads.c.campaign_id == source_id
     if outcomes is None:
         chosen &= leads.c.outcome.is_(None) | (leads.c.outcome != Outcome.DO_NOT_CALL)
     else:
         chosen &= (leads.c.status == LeadStatus.FINISHED) & leads.c.outcome.in_(outcomes)
     mark = func.coalesce(leads.c.request_id, literal("clone of ") + leads.c.id)
-    return await _page(tx, chosen, mark, clone_id, now=now, after=after, limit=limit)
+    return await _page(tx, chosen, mark, now=now, after=after, limit=limit)
 
 
 async def to_redial(
@@ -60,35 +70,30 @@ async def to_redial(
     after: tuple[datetime, str] | None,
     limit: int,
 ) -> Page:
-    """Leads of a campaign that had finished with these outcomes at `finished_by`, and have no redial yet."""
+    """Leads of a campaign that had finished with these outcomes at `finished_by`, as they are called again."""
     chosen = and_(
         leads.c.campaign_id == campaign_id,
         leads.c.status == LeadStatus.FINISHED,
         leads.c.outcome.in_(outcomes),
         leads.c.finished_at <= finished_by,
     )
-    mark = literal("redial of ") + leads.c.id
-    return await _page(tx, chosen, mark, campaign_id, now=now, after=after, limit=limit)
+    return await _page(tx, chosen, literal("redial of ") + leads.c.id, now=now, after=after, limit=limit)
 
 
 async def _page(
     tx: Transaction,
     chosen: ColumnElement[bool],
     mark: ColumnElement[str],
-    target_id: str,
     *,
     now: datetime,
     after: tuple[datetime, str] | None,
     limit: int,
 ) -> Page:
-    there = leads.alias()
-    copied = exists().where(there.c.campaign_id == target_id, there.c.request_id == mark)
-    query: Select[Any] = select(leads, mark.label("mark")).where(chosen, ~copied)
+    query: Select[Any] = select(*_COPIED, mark.label("mark")).where(chosen)
     if after is not None:
         at, lead_id = after
-        query = query.where(
-            or_(leads.c.created_at > at, and_(leads.c.created_at == at, leads.c.id > lead_id)),
-        )
+        last_one = tuple_(literal(at, leads.c.created_at.type), literal(lead_id))
+        query = query.where(tuple_(leads.c.created_at, leads.c.id) > last_one)
     rows = (await tx.execute(query.order_by(leads.c.created_at, leads.c.id).limit(limit))).all()
     last = (rows[-1].created_at, rows[-1].id) if len(rows) == limit else None
     return Page([_copy(row, now) for row in rows], last)

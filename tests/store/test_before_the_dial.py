@@ -92,7 +92,7 @@ async def test_a_lead_that_was_called_before_all_others_waits_its_turn_the_next_
             await backlog.call_now(tx, hurried, now=stage.now)
         assert (await stage.read_lead(hurried)).priority == -3
     async with stage.database.read() as tx:
-        copied = await copies.to_clone(tx, campaign.id, "other", None, now=stage.now, after=None, limit=9)
+        copied = await copies.to_clone(tx, campaign.id, None, now=stage.now, after=None, limit=9)
     assert sorted(lead.priority for lead in copied.leads) == [-3, 100]
     grant = await stage.grant_one()
     assert grant.lead_id == hurried

@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo up test lint format types histories bench-router bench-upload bench-transfer bench-leads bench-media fuzz soak race lock clean help
+.PHONY: demo up test lint format types histories bench-router bench-upload bench-transfer bench-leads bench-media fuzz soak kills race lock clean help
 
 help:
 	@echo "make demo    run a campaign of simulated people to its end (DEMO_ARGS=\"--leads 5 --seed 7 --keep\")"
@@ -20,6 +20,7 @@ help:
 	@echo "make bench-media     the media server beside a bare echo and Pipecat (BENCH_ARGS=\"--json FILE\")"
 	@echo "make fuzz            100,000 messages of any kind at the media server: no crash, no leak"
 	@echo "make soak            minutes of calls that come and go (SOAK_ARGS=\"--minutes 30\"): nothing grows"
+	@echo "make kills           20 media servers killed in mid-call: all calls go on (KILLS_ARGS=\"--seed 7\")"
 	@echo "make race            10,000 grants by eight dispatchers at once, none twice"
 	@echo "make histories       workflow histories for the replay tests, written anew"
 	@echo "make lock    write constraints.txt anew from pyproject.toml"
@@ -92,6 +93,11 @@ fuzz: $(READY)
 
 soak: $(READY)
 	$(BIN)/python -m bench.media_soak $(SOAK_ARGS)
+
+# Some minutes, on 127.0.0.1 only; what was going on at each kill, and how long the caller heard nothing
+# (KILLS_ARGS="--kills 20 --at-once 4 --seed 7").
+kills: $(READY)
+	$(BIN)/python -m tests.end_to_end.killing $(KILLS_ARGS)
 
 lock:
 	uv pip compile --quiet --universal --generate-hashes --no-header --extra dev --python-version 3.11 \

@@ -147,7 +147,7 @@ class Stack:
         assert answer.is_success, f"{path}: {answer.status_code} {answer.text}"
         return answer.json()
 
-    async def campaign(self, phones: list[str], *, channels: int = 4, **changes: Any) -> str:
+    async def campaign(self, phones: list[str], *, channels: int = 4, pool: str | None = None, **changes: Any) -> str:
         """Create and start a campaign that calls these people; returns its id."""
         name = f"test-{uuid4().hex[:8]}"
         made = await self.post(
@@ -156,6 +156,7 @@ class Stack:
                 "name": name,
                 "template": template(name, **changes),
                 "numbers": [await self.number(channels)],
+                "pool": pool,
                 "leads": [{"phone": phone, "variables": {"name": "Ada", "item": "a lamp"}} for phone in phones],
             },
         )

@@ -13,11 +13,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from breeze_buddy.cli.ports import StackPorts
-from breeze_buddy.cli.stack_plan import StackPlan
-from breeze_buddy.cli.stack_secrets import load_or_make
-from breeze_buddy.settings import PREFIX, Settings
-
+from .killing import AGREES, MACHINE, PRESSES, killing, table
+from .pods import ExtraPod, extra_pod, pods_of, streams_to
 from .stack import Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -36,67 +33,9 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         await running.stop()
 
 
-class ExtraPod:
-    """A second media server beside the stack's own."""
-
-    def __init__(self, stack: Stack, name: str, port: int) -> None:
-        self.name = name
-        self.url = f"ws://127.0.0.1:{port}{PREFIX}/ws/twilio"
-        self._stack = stack
-        state = stack.state
-        plan = StackPlan(stack.folder, StackPorts(**state["ports"]), Settings())
-        environment = plan.environment(load_or_make(stack.folder))
-        own = {"POD_NAME": name, "MEDIA_PORT": str(port), "POD_STREAM_URL": self.url, "POD_ISOLATION": "true"}
-        self._environment = environment | own | {"DRAIN_TIMEOUT_S": "30"}
-
-    async def run(self, *arguments: str) -> asyncio.subprocess.Process:
-        log = (self._stack.folder / "logs" / f"{self.name}.log").open("ab")
-        with log:
-            return await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "breeze_buddy.cli", "--log-format", "text", *arguments),
-                env=self._environment,
-                stdout=log,
-                stderr=log,
-            )
-
-    async def start(self) -> None:
-        self.process = await self.run("media")
-        await self._stack.until(self.ready)
-
-    async def ready(self) -> bool:
-        assert self.process.returncode is None, (self._stack.folder / "logs" / f"{self.name}.log").read_text()
-        return bool((await pods_of(self._stack)).get(self.name, {}).get("ready"))
-
-    async def has_streams(self) -> bool:
-        return bool(await streams_to(self._stack, self.url))
-
-
-@contextlib.asynccontextmanager
-async def extra_pod(stack: Stack, name: str, port: int) -> AsyncIterator[ExtraPod]:
-    pod = ExtraPod(stack, name, port)
-    await pod.start()
-    try:
-        yield pod
-    finally:
-        if pod.process.returncode is None:
-            pod.process.kill()
-        await pod.process.wait()
-
-
-async def pods_of(stack: Stack) -> dict[str, dict[str, Any]]:
-    return {pod["name"]: pod for pod in await stack.get("/pods")}
-
-
 def own_pod(stack: Stack) -> str:
     """The name of the stack's own media server."""
     return f"127.0.0.1:{stack.state['ports']['media']}"
-
-
-async def streams_to(stack: Stack, url: str) -> list[dict[str, Any]]:
-    """Streams that are live at a media server now, by Twilio's own account."""
-    calls = (await stack.simulator.get("/simulator/calls")).raise_for_status().json()
-    live = [call for call in calls if call["status"] == "in-progress"]
-    return [s for call in live for s in call["streams"] if s["url"] == url and s["ended"] is None]
 
 
 async def streams_of(stack: Stack, phone: str) -> list[str]:
@@ -132,6 +71,15 @@ async def test_calls_of_a_killed_pod_go_on_elsewhere_and_it_gets_no_new_ones(sta
         later = await people(stack, 2, think_s=0)
         await stack.finished(await stack.campaign(later, channels=2, **CALM))
         assert [await streams_of(stack, phone) for phone in later] == [[own_url], [own_url]]
+
+
+async def test_a_call_whose_pod_is_killed_at_any_moment_goes_on_to_its_right_end(stack: Stack) -> None:
+    """`make kills` is the long form."""
+    async with killing(stack, pods=2, seed=7) as killed:
+        rows = await killed.run(3, at_once=3, people=(AGREES, PRESSES, MACHINE))
+    print(f"\n{table(rows)}")
+    assert len(rows) >= 3
+    assert not [str(row) for row in rows if row.wrong]
 
 
 async def test_a_drained_pod_loses_no_call(stack: Stack, free_port: int) -> None:
@@ -189,7 +137,7 @@ async def test_breeze_pods_lists_them(stack: Stack) -> None:
     pod = ExtraPod(stack, "listed", 0)
     listing = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "breeze_buddy.cli", "pods"),
-        env=os.environ | {"DATABASE_URL": pod._environment["DATABASE_URL"], "COLUMNS": "160"},
+        env=os.environ | {"DATABASE_URL": pod.environment["DATABASE_URL"], "COLUMNS": "160"},
         stdout=asyncio.subprocess.PIPE,
     )
     out, _ = await listing.communicate()

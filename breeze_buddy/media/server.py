@@ -107,7 +107,7 @@ class _Socket(WSListener):
         said = transport.close_handshake.sent if broken and transport.close_handshake is not None else None
         if said is not None:  # picows itself closed: a frame that is none, or that is too long
             session.refuse(UNSUPPORTED, f"broken_frames: {said.reason}")
-        session.lost()
+        session.lost(broken=broken)
 
     def _check_unread(self, transport: WSTransport) -> None:
         if transport.underlying_transport.get_write_buffer_size() > MOST_UNREAD_BYTES and self._session is not None:

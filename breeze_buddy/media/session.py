@@ -48,11 +48,13 @@ class Link(Protocol):
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
     """`start_s`: until `start` has to come. `claim_s`: until the directory has to know the call.
-    `report_s`: how long the close of the socket waits for the report."""
+    `report_s`: how long the close of the socket waits for the report. `broken_s`: how long the report waits for
+    another stream of the call when the socket broke."""
 
     start_s: float = 5.0
     claim_s: float = 10.0
     report_s: float = 6.0
+    broken_s: float = 4.0
     lead_s: float = DEFAULT_LEAD_S
 
 
@@ -88,6 +90,7 @@ class StreamSession:
         self._loop: TurnLoop | None = None
         self._playback: Playback | None = None
         self._gone = False
+        self._broken = False
         self.name = "stream"
         self.call_id: str | None = None
 
@@ -133,11 +136,11 @@ class StreamSession:
         self._link.close(code, reason[:120])
         self.lost()
 
-    def lost(self) -> None:
-        """The caller hung up, or the socket is gone."""
+    def lost(self, *, broken: bool = False) -> None:
+        """The caller hung up, or the socket is gone; `broken`: nobody had said that it would be."""
         if self._gone:
             return
-        self._gone = True
+        self._gone, self._broken = True, broken
         if self._loop is not None:
             self._loop.post(CallerGone())
         elif not self._started.done():
@@ -245,6 +248,11 @@ class StreamSession:
             if engines.release is not None:
                 await engines.release()
         await keeper.settle()
+        if self._broken and finish.ending is Ending.CALLER_HUNG_UP:
+            # Twilio says `stop` for a caller who hangs up. If only the network broke, it comes back with another
+            # stream, here or elsewhere, which has the conversation from then on.
+            log.warning("%s: its socket broke: the call may come back", self.name)
+            await asyncio.sleep(self._limits.broken_s)
         told = transcript.report(finish, conversation.answers)
         report = asyncio.create_task(deliver(self._directory, told, stream_sid=start.stream_sid))
         self._background(report)

@@ -42,7 +42,7 @@ async def listening(directory: MemoryDirectory, limits: SessionLimits) -> AsyncI
 
 @pytest.fixture
 async def server(directory: MemoryDirectory) -> AsyncIterator[MediaServer]:
-    async with listening(directory, SessionLimits(start_s=0.3)) as server:
+    async with listening(directory, SessionLimits(start_s=0.3, broken_s=0.5)) as server:
         yield server
 
 
@@ -308,6 +308,24 @@ async def test_a_lost_socket_is_a_caller_who_hung_up(server: MediaServer, direct
         async with asyncio.timeout(5):
             await directory.reported.wait()
     assert directory.reports[0].ending is Ending.CALLER_HUNG_UP
+
+
+async def test_a_call_whose_socket_broke_goes_on_with_its_next_stream_which_alone_reports(
+    server: MediaServer, directory: MemoryDirectory
+) -> None:
+    directory.expect(call_of(), "one")
+    async with dial(server) as first:
+        await begin(first, StreamMessages("MZ1"), "one")
+        await first.recv()
+        await asyncio.wait_for(directory.saved.wait(), 5)
+        first.transport.abort()
+    directory.expect(call_of(template_of(QUICK), resume=directory.states[-1]), "two")
+    messages = StreamMessages("MZ2")
+    async with dial(server) as second:
+        await begin(second, messages, "two")
+        await answer_marks(second, messages)
+    assert second.close_code == 1000
+    assert [report.ending for report in directory.reports] == [Ending.REACHED_END]
 
 
 async def test_a_stopping_server_lets_calls_finish_and_takes_no_new_ones(

@@ -199,15 +199,17 @@ class Killing:
                 while True:
                     rows = await self._call(person, share)
                     if rows or share < 0.01:
-                        return rows
-                    share *= 0.9  # it was over by then
+                        return rows or []
+                    if rows is not None:
+                        share *= 0.9  # it was over by then
 
         rows = await asyncio.gather(*(one(number, share) for number, share in enumerate(shares)))
         await asyncio.gather(*self._restarts)
         return sorted((row for some in rows for row in some), key=lambda row: row.number)
 
-    async def _call(self, person: Person, share: float) -> list[Row]:
-        """Call this person, and kill the media server after this share of the call; each time the call lost one."""
+    async def _call(self, person: Person, share: float) -> list[Row] | None:
+        """Call this person, and kill the media server after this share of the call; each time the call lost one. None:
+        it was with the stack's own media server then, and lost none."""
         stack = self._stack
         phone = await stack.person(**person.behaviour)
         fields = {"turns": {"no_input_s": 8}, "retry": {"max_retries": 0}, **person.template}
@@ -221,7 +223,8 @@ class Killing:
         answered_s = (await self._heard(call["sid"]))["answered_at_s"]
         await asyncio.sleep(max(0.0, answered_s + share * person.lasts_s - time.time()))
         live = await stack.witness(phone)
-        if url := _live_url(live[-1]):
+        url = _live_url(live[-1])
+        if url in self._pods:
             await self._kill(self._pods[url])
         try:
             lead = (await stack.finished(campaign_id, 90))[phone]
@@ -232,7 +235,8 @@ class Killing:
             wrong = person.wrong(lead, told["utterances"])
         except TimeoutError:
             wrong = "NO: it did not end"
-        return await self._rows(person, phone, wrong)
+        rows = await self._rows(person, phone, wrong)
+        return rows or (None if url is not None and url not in self._pods else [])
 
     async def _kill(self, pod: ExtraPod) -> None:
         """SIGKILL, and note which calls it hits."""

@@ -80,6 +80,7 @@ def inspect(template: Template) -> tuple[Finding, ...]:
         *_unheard(template),
         *_unset(template),
         *_misspelt(template),
+        *_nobodys(template),
     ]
     return tuple(sorted(found, key=lambda one: one.severity != "error"))
 
@@ -250,6 +251,15 @@ def _misspelt(template: Template) -> Iterator[Finding]:
                 if hint := _hint(used, flow.answers | listed):
                     message = f"node {name!r} says {{{used}}}, which each lead would have to bring" + hint
                     yield _warning(_node(name), "maybe_misspelt", message)
+
+
+def _nobodys(template: Template) -> Iterator[Finding]:
+    """Private variables that nothing else in the template knows: spelt otherwise, they would be told."""
+    known = template.required_variables | template.flow.answers
+    for index, name in enumerate(template.private_variables):
+        if name not in known:
+            message = f"`private_variables` has {name!r}, which is private only in leads that bring it"
+            yield _warning(("private_variables", index), "unknown_private", message + _hint(name, known))
 
 
 def _hint(name: str, known: Iterable[str]) -> str:

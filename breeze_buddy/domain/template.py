@@ -24,6 +24,11 @@ class Template(BaseModel):
     name: str = Field(min_length=1, max_length=200, examples=["order-confirmation"])
     flow: Flow
     variables: tuple[str, ...] = Field((), description="variables every lead must have, besides those the flow uses")
+    private_variables: tuple[str, ...] = Field(
+        (),
+        max_length=100,
+        description="variables of leads, and answers of servers, that no language model is told; the flow may say them",
+    )
     engine: Literal["scripted", "llm", "realtime"] = Field(
         "scripted", description="who decides by the flow: phrases and digits, a language model, or speech to speech"
     )
@@ -69,6 +74,18 @@ class Template(BaseModel):
                     f"`{engine}` says which model speaks: it goes with `engine: {engine}`, and is needed there"
                 )
         _ = self._instructed  # its braces are names
+        return self
+
+    @model_validator(mode="after")
+    def _private_is_kept(self) -> Self:
+        private = frozenset(self.private_variables)
+        if told := sorted(private & self._instructed):
+            raise ValueError(f"the model's `instructions` say {told[0]!r}, which `private_variables` keeps from it")
+        if said := sorted(private & frozenset(self.flow.typed_answers)):
+            raise ValueError(
+                f"{said[0]!r} in `private_variables` is what callers say, and a model hears it: ask for it in a node "
+                "that is `sensitive`"
+            )
         return self
 
     @property

@@ -9,6 +9,7 @@ from sqlalchemy import Row, bindparam, exists, func, insert, select, update
 from breeze_buddy.domain.call import CallFacts, CallStatus, Direction, Progress
 from breeze_buddy.domain.conversation import CallAnalysis, ConversationReport, ConversationState, Ending
 from breeze_buddy.domain.do_not_call import ListingSource
+from breeze_buddy.domain.private_values import PrivateValues
 from breeze_buddy.domain.providers import Analysis
 from breeze_buddy.domain.template import Template
 from breeze_buddy.domain.window import zone_among, zones_of, zones_of_text
@@ -125,6 +126,7 @@ async def save_state(
     """Keep where a conversation stands. False, and nothing is kept: `stream_sid`, who says so, was replaced by
     another stream of the call.
 
+    Whoever asked not to be called is on the do-not-call list from here on, whatever becomes of the call.
     A conversation that goes on from where it stood needs no patience with the streams that broke before.
     """
     if stream_sid is not None:
@@ -133,6 +135,8 @@ async def save_state(
             return False
         if call.streams > 1 and await _has_moved(tx, state, call_id):
             await tx.execute(update(calls).where(calls.c.id == call_id).values(streams=1))
+        if state.do_not_call:
+            await _list(tx, call, now=now)
     await _put(tx, call_id, now, state=state.model_dump(mode="json"))
     return True
 
@@ -191,7 +195,8 @@ async def _has_moved(tx: Transaction, state: ConversationState, call_id: str) ->
 
 
 async def to_analyse(tx: Transaction, call_id: str) -> tuple[ConversationReport, Analysis, tzinfo] | None:
-    """The transcript that a template wants to have read, and the caller's zone; None: there is none, or it was read."""
+    """The transcript that a template wants to have read, without what no model is told, and the caller's zone; None:
+    there is none, or it was read."""
     call = await locked_call(tx, call_id)
     template = await template_of(tx, call)
     report = await tx.scalar(select(conversations.c.report).where(conversations.c.call_id == call_id))
@@ -200,7 +205,9 @@ async def to_analyse(tx: Transaction, call_id: str) -> tuple[ConversationReport,
     found = ConversationReport.model_validate(report)
     if found.analysis is not None or not found.transcript:
         return None
-    return found, template.analysis, await _zone_of(tx, call, template)
+    private = PrivateValues(template.private_variables, {**await _variables_of(tx, call), **found.answers})
+    told = found.model_copy(update={"transcript": private.hide_all(found.transcript)})
+    return told, template.analysis, await _zone_of(tx, call, template)
 
 
 async def save_analysis(tx: Transaction, call_id: str, analysis: CallAnalysis, *, now: datetime) -> None:

@@ -1,6 +1,7 @@
 """A language model on a flow: it chooses, it answers questions, and whatever it fails at the script does."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -68,10 +69,12 @@ class Desk:
         self._models: list[Any] = []
         self.llm: dict[str, Any] = {"model": "m", "instructions": "You are Maya, for {name}.", **llm}
         self.second: str | None = None
+        self.private: list[str] = []
+        self.flow = FLOW
         self.resume: ConversationState | None = None
 
     async def open(self) -> TextCall:
-        template = template_of(FLOW, engine="llm", llm=self.llm)
+        template = template_of(self.flow, engine="llm", llm=self.llm, private_variables=self.private)
         call = call_of(template, resume=self.resume)
         self.healths = [Health("first"), Health("second")]
         models = [Candidate(self._model(self.address), self.healths[0])]
@@ -211,6 +214,44 @@ async def test_nothing_private_goes_to_the_model(chat: OpenAiChat, desk: Desk) -
     assert await call.type("pay now") == ["Your card number, please."]
     assert await call.type("4111 1111 1111 1111") == ["Thank you. Goodbye."]
     assert chat.requests == []
+
+
+@pytest.mark.parametrize("wording", ["exact", "free"])
+async def test_a_private_variable_is_said_by_the_flow_and_never_told_to_the_model(
+    chat: OpenAiChat, desk: Desk, wording: str
+) -> None:
+    desk.private = ["name"]
+    desk.llm |= {"wording": wording, "instructions": "You are Maya."}
+    chat.replies = [Reply(words=["Two lamps, of course."]), Reply(calls=[("move", {"day": "2026-11-27"})])]
+    chat.replies += [Reply(words=["Where to?"])] if wording == "free" else []
+    call = await desk.open()
+    await call.type("this is Asha and what did I order")
+    await call.type("come on Friday")
+    report = call.report()
+    assert report.transcript[0].text == "Hello Asha. Is your order correct?"
+    assert "Asha" not in json.dumps(chat.requests)
+    assert roles(chat.requests[1])[:2] == [
+        "assistant: Hello [name]. Is your order correct?",
+        "user: this is [name] and what did I order",
+    ]
+    assert chat.requests[0]["messages"][0]["content"].endswith("Hello [name]. Is your order correct?")
+
+
+async def test_with_free_wording_a_question_with_a_private_value_is_as_written(chat: OpenAiChat, desk: Desk) -> None:
+    desk.private = ["name"]
+    desk.llm |= {"wording": "free", "instructions": ""}
+    desk.flow = {
+        "start": "who",
+        "nodes": {
+            "who": {"say": "Hello.", "functions": [{"name": "ask", "digits": "1", "go": "right"}]},
+            "right": {"say": "Are you {name}?", "functions": [{"name": "confirm", "digits": "1", "go": "bye"}]},
+            "bye": {"say": "Bye.", "then": {"action": "end_conversation"}},
+        },
+    }
+    chat.replies = [Reply(calls=[("ask", {})])]
+    call = await desk.open()
+    assert await call.type("who do you want") == ["Are you Asha?"]
+    assert len(chat.requests) == 1
 
 
 async def test_a_value_that_is_none_is_explained_to_the_model_which_asks_again(chat: OpenAiChat, desk: Desk) -> None:

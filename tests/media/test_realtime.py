@@ -1,5 +1,6 @@
 """Speech to speech on a flow: one connection hears, decides and speaks, and what it fails at others do."""
 
+import json
 from collections.abc import AsyncIterable, AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -59,9 +60,12 @@ class Caller:
         self._address, self._connections, self._kept = address, connections, kept
         self.behind, self.voice = Behind(), Counter()
         self.finish: Finish | None = None
+        self.private: list[str] = []
 
     async def call(self, resume: ConversationState | None = None) -> list[str]:
-        template = template_of(FLOW, engine="realtime", realtime=self.realtime.model_dump())
+        template = template_of(
+            FLOW, engine="realtime", realtime=self.realtime.model_dump(), private_variables=self.private
+        )
         self.engine = RealtimeCall(
             self.realtime,
             open_link=lambda: Link.open(
@@ -69,6 +73,7 @@ class Caller:
             ),
             flows=GuidedDialogue(clock=lambda: NOW),
             transcriber=self.behind,
+            speaker=self.voice,
             kept=self._kept,
         )
         self._speaker = FailoverSpeaker(
@@ -152,6 +157,18 @@ async def test_the_model_hears_answers_and_takes_the_flow_on_and_lines_of_the_fl
     assert vendor.asked[0]["instructions"].startswith("You are Maya.")
     assert caller.voice.said == []
     assert caller.behind.turns == []
+
+
+async def test_what_is_private_is_said_by_the_voice_behind_and_never_told_to_the_model(
+    vendor: Vendor, caller: Caller
+) -> None:
+    caller.private = ["name"]
+    assert await caller.call() == [GREETING]
+    assert caller.voice.said == [GREETING]
+    vendor.replies = [Says("It is two lamps. Right?")]
+    assert await caller.say(vendor.sound_of("what is it")) == ["It is two lamps. Right?"]
+    assert conversation(vendor)[0] == "assistant: Hello [name]. Is your order correct?"
+    assert "Asha" not in json.dumps([vendor.received, vendor.sessions, vendor.asked])
 
 
 async def test_of_what_was_interrupted_the_model_has_said_only_what_was_heard(vendor: Vendor, caller: Caller) -> None:

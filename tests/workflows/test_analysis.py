@@ -196,6 +196,19 @@ async def test_a_model_that_is_away_does_not_hold_up_the_webhook_which_hears_of_
     assert hook.heard == [("lead.finished", None), *later]
 
 
+async def test_what_is_private_is_not_read(rig: Rig, chat: OpenAiChat) -> None:
+    chat.replies = [Reply(calls=[("report_call", REPORT)])]
+    phone = rig.person(talk_s=1.5)
+    person = {"phone": phone, "variables": {"when": "Friday", "what": "order"}}
+    await rig.campaign([person], analysis=ANALYSIS, variables=["what", "when"], private_variables=["when"])  # type: ignore[list-item]
+    await talked(rig, phone)
+    lead = await rig.lead_in(phone, "FINISHED")
+    await rig.result(lead)
+    assert chat.requests[0]["messages"][1]["content"] == (
+        "<transcript>\nagent: Is your order correct?\ncaller: On [when] please.\n</transcript>"
+    )
+
+
 async def test_a_model_that_refuses_holds_no_lead_up(rig: Rig, chat: OpenAiChat) -> None:
     chat.replies = [Reply(status=401)]
     phone = rig.person(talk_s=1.5)

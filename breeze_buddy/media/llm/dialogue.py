@@ -203,7 +203,8 @@ class LlmConversation(FrontedFlow):
             last = reply
         if last is None:
             return
-        if not isinstance(last, Say) or not last.text or not self._flow.waits:
+        private = self._flow.private_values
+        if not isinstance(last, Say) or not last.text or not self._flow.waits or private.are_in(last.text):
             yield last
             return
         asking = f'Done. Now put this into your own words, for this caller, with all that it says: "{last.text}"'
@@ -233,14 +234,14 @@ class LlmConversation(FrontedFlow):
 
     def _messages(self, turn: Heard) -> list[Message]:
         """The conversation until now, which ends with what the caller said."""
-        known = self._flow.known
+        known, private = self._flow.known, self._flow.private_values
         system = prompt.system_text(
             instructions=fill(self._instructions, known),
             question=self._flow.question,
             known=known,
             now=self._flow.now(),
         )
-        history = prompt.heard(self._heard, most_tokens=self._llm.history_tokens)
+        history = prompt.heard(private.hide_all(self._heard), most_tokens=self._llm.history_tokens)
         if not history or history[-1].role != "caller":
-            history.append(Message("caller", turn.text))
+            history.append(Message("caller", private.hide(turn.text)))
         return [Message("system", system), *history]

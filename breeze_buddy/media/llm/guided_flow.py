@@ -1,16 +1,18 @@
 """The scripted flow for an engine that understands by itself: it says what can be chosen, and takes the choice."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 
 from breeze_buddy.domain.conversation import Ending
 from breeze_buddy.domain.flow import Capture, Function, NotAValue, Parameter, read_value
+from breeze_buddy.domain.private_values import PrivateValues
 from breeze_buddy.media.directory import StreamCall
 from breeze_buddy.media.engines import Privacy, Reply, Say
 from breeze_buddy.media.filling_in import FillingIn
 from breeze_buddy.media.llm import prompt
 from breeze_buddy.media.phrases import choose_function
+from breeze_buddy.media.requests import Requests
 from breeze_buddy.media.scripted import ScriptedConversation, ScriptedDialogue
 from breeze_buddy.media.spoken_numbers import only_digits
 from breeze_buddy.media.wording import said_at
@@ -27,6 +29,12 @@ class GuidedDialogue(ScriptedDialogue):
 
 class GuidedFlow(ScriptedConversation):
     """Like every conversation, it has moved on when a method returns; the replies say what that sounds like."""
+
+    def __init__(
+        self, call: StreamCall, privacy: Privacy, *, requests: Requests, clock: Callable[[], datetime]
+    ) -> None:
+        super().__init__(call, privacy, requests=requests, clock=clock)
+        self._private_variables = frozenset(call.template.private_variables)
 
     @property
     def offered(self) -> tuple[Function, ...]:
@@ -45,15 +53,25 @@ class GuidedFlow(ScriptedConversation):
 
     @property
     def question(self) -> str:
-        """What the caller was asked last, as it is written."""
+        """What the caller was asked last, as a model may have it."""
+        return self.private_values.hide(self._question)
+
+    @property
+    def _question(self) -> str:
         asked = self.asked
         text = (asked.ask or asked.name) if isinstance(asked, Parameter) else self._here.say
         return self._filled(text)
 
     @property
     def known(self) -> Mapping[str, str]:
-        """Variables and answers, without those that may be kept nowhere."""
-        return {name: value for name, value in self._values.items() if name not in self._wording.sensitive}
+        """Variables and answers, without those that may be kept nowhere, and those that no model is told."""
+        untold = self._wording.sensitive | self._private_variables
+        return {name: value for name, value in self._values.items() if name not in untold}
+
+    @property
+    def private_values(self) -> PrivateValues:
+        """What no model is told, as it is now."""
+        return PrivateValues(self._private_variables, self._values)
 
     def saying(self, text: str) -> Say:
         """`text` as it is, with the node's rules for interruptions and silence."""
@@ -72,7 +90,7 @@ class GuidedFlow(ScriptedConversation):
 
     def ask_again(self) -> AsyncIterator[Reply]:
         """The question once more."""
-        return self._say([self.saying(self.question)])
+        return self._say([self.saying(self._question)])
 
     def give_up(self) -> AsyncIterator[Reply]:
         """Go where the flow goes when the caller was not understood, without asking again."""

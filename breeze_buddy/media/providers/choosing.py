@@ -202,6 +202,7 @@ class Providers:
             ),
             flows=GuidedDialogue(self._requests),
             transcriber=behind.transcriber,
+            speaker=behind.speaker,
             kept=self._kept,
         )
         voices: list[Candidate[Speaker]] = [

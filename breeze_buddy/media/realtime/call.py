@@ -4,9 +4,9 @@ The response to a turn is asked for as soon as the turn is over, and its sound c
 transcribed; the transcript says whether there were words at all. Only when the agent was interrupted is the transcript
 waited for: by then it is known what was heard of the agent, which is all that the model is to know.
 
-Lines of the flow are spoken by the same voice, beside the model's own conversation, and are kept. Turns in which
-nothing may be kept go to the transcriber behind, as do those for which there is no connection; the flow's script
-answers them.
+Lines of the flow are spoken by the same voice, beside the model's own conversation, and are kept; those with a value
+that no model is told, by the voice behind. Turns in which nothing may be kept go to the transcriber behind, as do those
+for which there is no connection; the flow's script answers them.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from breeze_buddy.domain.flow import fill
 from breeze_buddy.domain.providers import Realtime, VoiceChoice
 from breeze_buddy.media import mulaw
 from breeze_buddy.media.directory import StreamCall
-from breeze_buddy.media.engines import Privacy, SpokenChunk, Transcriber, Transcript, closing
+from breeze_buddy.media.engines import Privacy, Speaker, SpokenChunk, Transcriber, Transcript, closing
 from breeze_buddy.media.llm import prompt
 from breeze_buddy.media.llm.guided_flow import GuidedDialogue, GuidedFlow
 from breeze_buddy.media.phrases import normal_words
@@ -62,7 +62,10 @@ class Pending:
 
 
 class RealtimeCall:
-    """A transcriber and a speaker, and what the conversation needs. `open_link` raises ProviderFailed."""
+    """A transcriber and a speaker, and what the conversation needs. `open_link` raises ProviderFailed.
+
+    `transcriber` and `speaker` are those behind it.
+    """
 
     def __init__(
         self,
@@ -71,12 +74,14 @@ class RealtimeCall:
         open_link: Callable[[], Awaitable[Link]],
         flows: GuidedDialogue,
         transcriber: Transcriber,
+        speaker: Speaker,
         kept: KeptSpeech,
     ) -> None:
         self._realtime = realtime
         self._open_link = open_link
         self._flows = flows
         self._behind = transcriber
+        self._voice_behind = speaker
         self._kept = kept
         self._link: Link | None = None
         self._linking = asyncio.Lock()
@@ -115,7 +120,7 @@ class RealtimeCall:
             try:
                 link = await self._open_link()
                 await link.update(self._session())
-                for message in prompt.heard(self._heard, most_tokens=HISTORY_TOKENS):
+                for message in prompt.heard(self.flow.private_values.hide_all(self._heard), most_tokens=HISTORY_TOKENS):
                     await link.add_message(agent=message.role == "agent", text=message.text)
             except ProviderFailed:
                 self._rest_until_s = time.monotonic() + REST_S
@@ -162,7 +167,7 @@ class RealtimeCall:
         """Let the model know what was said beside it."""
         untold, self._untold = self._untold, []
         for text in untold:
-            await link.add_message(agent=True, text=text)
+            await link.add_message(agent=True, text=self.flow.private_values.hide(text, cut=True))
 
     async def cut(self, link: Link) -> None:
         """What was not heard of its own words, the model is not to have said."""
@@ -246,7 +251,12 @@ class RealtimeCall:
 
     async def speak(self, text: str, voice: VoiceChoice) -> AsyncIterator[SpokenChunk]:
         """A line of the flow; or what a response says, as it comes. Raises ProviderFailed."""
-        chunks = self._live(text.spoken) if isinstance(text, LiveText) else self._line(text)
+        if isinstance(text, LiveText):
+            chunks = self._live(text.spoken)
+        elif self.flow.private_values.are_in(text):
+            chunks = self._line_of_another(text, voice)
+        else:
+            chunks = self._line(text)
         async with closing(chunks):
             async for chunk in chunks:
                 yield chunk
@@ -276,6 +286,13 @@ class RealtimeCall:
                 yield SpokenChunk(" ".join(words), piece)
             if audio is None:
                 return
+
+    async def _line_of_another(self, text: str, voice: VoiceChoice) -> AsyncIterator[SpokenChunk]:
+        """A line that the model is not told."""
+        async with closing(self._voice_behind.speak(text, voice)) as chunks:
+            async for chunk in chunks:
+                self._words.handed_over(None, len(chunk.text.split()))
+                yield chunk
 
     async def _line(self, text: str) -> AsyncIterator[SpokenChunk]:
         """Beside the conversation, so that nothing but what was heard of it gets there."""

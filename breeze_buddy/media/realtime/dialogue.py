@@ -92,7 +92,7 @@ class RealtimeConversation(FrontedFlow):
         await self._engine.tell(link)
         response = pending.response if pending is not None and pending.link is link else None
         if pending is None or pending.link is not link:  # somebody else understood the turn
-            await link.add_message(agent=False, text=turn.text)
+            await link.add_message(agent=False, text=self._flow.private_values.hide(turn.text))
         if response is None:
             response = await self._engine.ask(link)
         self._response = response
@@ -148,7 +148,8 @@ class RealtimeConversation(FrontedFlow):
                 if last is not None:
                     yield last
                 last = reply
-        if last is None or not isinstance(last, Say) or not last.text or not self._flow.waits:
+        private = self._flow.private_values
+        if not isinstance(last, Say) or not last.text or not self._flow.waits or private.are_in(last.text):
             await link.add_result(call, "Done.")
             if last is not None:
                 yield last

@@ -14,7 +14,7 @@ from breeze_buddy.domain.outcome import Outcome
 from breeze_buddy.domain.window import lead_zones
 from breeze_buddy.store.database import Transaction, insert_into, serialise_adding
 from breeze_buddy.store.errors import Conflict, NotFound
-from breeze_buddy.store.lookup import present
+from breeze_buddy.store.lookup import present, unforeseen
 from breeze_buddy.store.schema import campaign_zones, campaigns, lead_history, leads
 
 
@@ -132,7 +132,7 @@ async def _add_zones(tx: Transaction, campaign_id: str, zones: set[str]) -> None
 
 
 async def _known_requests(tx: Transaction, campaign_id: str, request_ids: list[str]) -> set[str]:
-    return await present(tx, leads.c.request_id, request_ids, leads.c.campaign_id == campaign_id)
+    return await present(tx, leads.c.request_id, request_ids, leads.c.campaign_id == unforeseen(campaign_id))
 
 
 async def by_request(tx: Transaction, campaign_id: str, request_id: str) -> Lead | None:

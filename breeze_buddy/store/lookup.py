@@ -13,6 +13,13 @@ _PAGE = 500
 _PLAN_ANEW = text("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
 
 
+def unforeseen(value: str) -> ColumnElement[str]:
+    """A value that is not known when a statement is planned. Of one that its statistics have never seen, such as a
+    campaign that is new, PostgreSQL thinks that it has no rows, and then takes any index that begins with it: the whole
+    campaign would be read for each value that is looked up."""
+    return select(literal(value)).scalar_subquery()
+
+
 async def present(tx: Transaction, column: Column[str], values: Sequence[str], *where: ColumnElement[bool]) -> set[str]:
     """Those of `values` that a row has in `column` for which all of `where` hold."""
     if len(values) > 1 and tx.dialect.name == "postgresql":

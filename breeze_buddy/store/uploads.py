@@ -11,7 +11,7 @@ from sqlalchemy import Row, insert, select, update
 from breeze_buddy.domain.upload import Upload, UploadStatus
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.errors import NotFound
-from breeze_buddy.store.lookup import present
+from breeze_buddy.store.lookup import present, unforeseen
 from breeze_buddy.store.schema import campaigns, leads, upload_refusals, uploads
 
 # Whoever reads a file writes something down long before that.
@@ -97,9 +97,10 @@ async def end(tx: Transaction, upload_id: str, *, error: str | None, now: dateti
 
 async def known_among(tx: Transaction, campaign_id: str, *, phones: Sequence[str], request_ids: Sequence[str]) -> Known:
     """Which of these the campaign has leads with."""
+    theirs = leads.c.campaign_id == unforeseen(campaign_id)
     return Known(
-        phones=await present(tx, leads.c.phone, phones, leads.c.campaign_id == campaign_id),
-        request_ids=await present(tx, leads.c.request_id, request_ids, leads.c.campaign_id == campaign_id),
+        phones=await present(tx, leads.c.phone, phones, theirs),
+        request_ids=await present(tx, leads.c.request_id, request_ids, theirs),
     )
 
 

@@ -1,0 +1,64 @@
+"""Looking up many values of a campaign costs the same, however many leads it has and whatever statistics know of it."""
+
+import re
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+
+from breeze_buddy.domain.lead import LeadInput
+from breeze_buddy.store import leads, uploads
+from breeze_buddy.store.database import Transaction
+from breeze_buddy.store.leads import NewLead
+from tests.store.stage import NOON, Stage
+
+LEADS = 4000
+
+
+def asked(place: int, count: int) -> list[NewLead]:
+    return [
+        NewLead(LeadInput(phone=f"+1212{2_000_000 + n:07d}", time_zone="UTC", request_id=f"r{n}"), NOON)
+        for n in range(place, place + count)
+    ]
+
+
+async def blocks_read(tx: Transaction, question: Any) -> int:
+    """How many pages of the database the statements of `question` read, asked once more."""
+    made: list[tuple[str, Any]] = []
+
+    def keep(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        made.append((statement, parameters))
+
+    engine = tx.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", keep)
+    try:
+        await question()
+    finally:
+        event.remove(engine, "before_cursor_execute", keep)
+    total = 0
+    for statement, parameters in made:
+        if "unnest" in statement:
+            told = "\n".join(
+                (await tx.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS) {statement}", parameters)).scalars()
+            )
+            total += int(re.findall(r"Buffers: shared hit=(\d+)", told)[0])
+    assert total > 0
+    return total
+
+
+async def test_of_a_campaign_that_is_new_to_the_statistics_no_more_is_read(stage: Stage) -> None:
+    if stage.database.is_sqlite:
+        pytest.skip("SQLite has no statistics")
+    known, new = await stage.campaign("known"), await stage.campaign("new")
+    async with stage.database.write() as tx:
+        await leads.add(tx, known.id, asked(0, LEADS), now=NOON)
+        await tx.execute(text("ANALYZE leads"))
+        await leads.add(tx, new.id, asked(0, LEADS), now=NOON)
+        ids, phones = [f"r{n}" for n in range(500)], [f"+1212{2_000_000 + n:07d}" for n in range(500)]
+        assert len(await leads._known_requests(tx, new.id, ids)) == 500
+        for question in (
+            lambda: leads._known_requests(tx, new.id, ids),
+            lambda: uploads.known_among(tx, new.id, phones=phones, request_ids=[]),
+        ):
+            # A few for each value, where all leads of the campaign would be 80 and more for each.
+            assert await blocks_read(tx, question) < 500 * 10

@@ -123,4 +123,5 @@ class ConversationState(BaseModel):
     returned: TransferEnding | None = Field(None, description="back from a transfer that ended so")
     parting: bool = Field(False, description="after a failed transfer, a call is promised or a message is taken")
     filling: HalfFilled | None = Field(None, description="what was given of the parameters that it asks for")
+    do_not_call: bool = Field(False, description="the caller asked for it, and the goodbye is being said")
     machine: MessageStage | None = Field(None, description="a machine has taken the call, and gets a message")

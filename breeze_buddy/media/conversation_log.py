@@ -50,8 +50,10 @@ class ConversationLog:
         """Take down a turn that began at `at_s` by the loop's clock; None: now."""
         self._add(Utterance(speaker="caller", text=text, at_s=self._at_s(at_s), digits=digits))
 
-    def state(self, conversation: Conversation, *, machine: MessageStage | None = None) -> ConversationState:
-        """Where it stands; `machine`: how far a message for a machine is."""
+    def state(
+        self, conversation: Conversation, *, machine: MessageStage | None = None, decided: Finish | None = None
+    ) -> ConversationState:
+        """Where it stands; `machine`: how far a message for a machine is; `decided`: its end, which is being said."""
         return ConversationState(
             node=conversation.node,
             answers=dict(conversation.answers),
@@ -62,6 +64,7 @@ class ConversationLog:
             parting=conversation.parting,
             filling=conversation.filling,
             machine=machine,
+            do_not_call=decided is not None and decided.do_not_call,
         )
 
     @property

@@ -227,7 +227,11 @@ class StreamSession:
             transcript=transcript,
             call_began_s=began_s,
             on_state=lambda: keeper.keep(
-                transcript.state(conversation, machine=machines.stage if machines is not None else None)
+                transcript.state(
+                    conversation,
+                    machine=machines.stage if machines is not None else None,
+                    decided=self._loop.decided if self._loop is not None else None,
+                )
             ),
             hold=Hold(
                 self._directory,

@@ -128,6 +128,11 @@ class TurnLoop:
         )
         self._time_up_s: float | None = call_began_s + self._longest_s
 
+    @property
+    def decided(self) -> Finish | None:
+        """How the conversation ends, when its last words are being said."""
+        return self._mouth.finish
+
     def post(self, happening: Happening) -> None:
         self._inbox.put_nowait(happening)
 

@@ -496,6 +496,24 @@ def test_what_was_given_for_a_function_is_not_asked_for_again_elsewhere() -> Non
     assert report.answers == {"day": "Friday", "wrapped": "yes", "signed": "no"}
 
 
+def test_a_request_not_to_be_called_is_kept_before_the_goodbye_has_been_heard() -> None:
+    async def whole() -> list[ConversationState]:
+        directory = MemoryDirectory()
+        directory.expect(call_of())
+        phone = Phone(directory)
+        await phone.answer()
+        await phone.listen()
+        await phone.say("do not call me again")
+        spoken = len(phone.frames_s)
+        await phone.until(lambda: len(phone.frames_s) > spoken + 30)
+        await phone.crash()
+        assert directory.reports == []
+        return directory.states
+
+    states = in_virtual_time(whole)
+    assert [state.do_not_call for state in (states[0], states[-1])] == [False, True]
+
+
 def test_a_failure_of_ours_leaves_the_call_to_be_resumed_and_a_second_one_ends_it() -> None:
     async def whole() -> tuple[MemoryDirectory, ConversationReport]:
         directory = MemoryDirectory()

@@ -165,6 +165,16 @@ async def test_who_asked_a_replaced_stream_not_to_be_called_is_not_called(stage:
         assert await do_not_call.listed_among(tx, [person(0)]) == {person(0)}
 
 
+async def test_who_asked_not_to_be_called_is_listed_though_the_stream_breaks_in_the_goodbye(stage: Stage) -> None:
+    call_id = await dialled(stage)
+    await stage.claim(call_id)
+    state = ConversationState(node="never", began_at=NOON, do_not_call=True)
+    for _ in range(2):
+        async with stage.database.write() as tx:
+            await conversations.save_state(tx, call_id, state, now=stage.now, stream_sid="MZ1")
+            assert await do_not_call.listed_among(tx, [person(0)]) == {person(0)}
+
+
 async def test_a_conversation_is_reported_once(stage: Stage) -> None:
     call_id = await dialled(stage)
     assert not (await stage.report(call_id, Ending.REACHED_END, result="first", transcript=SAID)).awaited

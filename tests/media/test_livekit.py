@@ -26,9 +26,8 @@ def test_a_plugin_that_is_not_installed_is_named_with_what_to_install() -> None:
         import_plugins(["no_such_one"])
 
 
-async def test_a_plugin_hears_a_turn_and_speaks() -> None:
+async def test_a_plugin_hears_a_turn_and_speaks(connections: Connections) -> None:
     pytest.importorskip("livekit.plugins.deepgram")
-    connections = Connections()
     vendor = Deepgram(encoding="linear16")
 
     async def speak(request: web.Request) -> web.Response:
@@ -66,7 +65,6 @@ async def test_a_plugin_hears_a_turn_and_speaks() -> None:
             [one async for one in refused.transcribe(turn())]
         await refused.close()
         await speaker.close()
-    await connections.close()
 
 
 async def test_a_plugins_language_model_holds_a_call(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,10 +62,10 @@ FLOW: dict[str, Any] = {
 class Desk:
     """A text call whose model is the vendor's server, by the official client or through LiveKit's plugin."""
 
-    def __init__(self, address: str, client: str = "openai", **llm: Any) -> None:
+    def __init__(self, address: str, connections: Connections, client: str, **llm: Any) -> None:
         self.address = address
         self._client = client
-        self._connections = Connections()
+        self._connections = connections
         self._models: list[Any] = []
         self.llm: dict[str, Any] = {"model": "m", "instructions": "You are Maya, for {name}.", **llm}
         self.second: str | None = None
@@ -101,7 +101,6 @@ class Desk:
     async def close(self) -> None:
         for model in self._models:
             await model.close()
-        await self._connections.close()
 
 
 @pytest.fixture
@@ -118,9 +117,9 @@ def clients() -> list[str]:
 
 
 @pytest.fixture(params=clients())
-async def desk(chat: OpenAiChat, request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
+async def desk(chat: OpenAiChat, connections: Connections, request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
     async with serving(chat.app) as address:
-        desk = Desk(address, request.param)
+        desk = Desk(address, connections, request.param)
         yield desk
         await desk.close()
 

@@ -34,13 +34,6 @@ async def understood(transcriber: Transcriber, sound: bytes) -> tuple[str, list[
 
 
 @pytest.fixture
-async def connections() -> AsyncIterator[Connections]:
-    made = Connections()
-    yield made
-    await made.close()
-
-
-@pytest.fixture
 def vendor() -> Deepgram:
     return Deepgram()
 

@@ -35,13 +35,6 @@ def words(chunks: list[SpokenChunk]) -> str:
 
 
 @pytest.fixture
-async def connections() -> AsyncIterator[Connections]:
-    made = Connections()
-    yield made
-    await made.close()
-
-
-@pytest.fixture
 def vendor() -> ElevenLabs:
     return ElevenLabs()
 

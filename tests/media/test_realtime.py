@@ -119,13 +119,11 @@ def vendor() -> Vendor:
 
 
 @pytest.fixture
-async def caller(vendor: Vendor) -> AsyncIterator[Caller]:
-    connections = Connections()
+async def caller(vendor: Vendor, connections: Connections) -> AsyncIterator[Caller]:
     async with serving(vendor.app) as address:
         made = Caller(address, connections, KeptSpeech())
         yield made
         await made.engine.release()
-        await connections.close()
 
 
 def conversation(vendor: Vendor) -> list[str]:

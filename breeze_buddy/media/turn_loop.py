@@ -84,6 +84,7 @@ class TurnLoop:
         machines: MachineWatch | None = None,
     ) -> None:
         self._conversation = conversation
+        self._thinking = conversation if isinstance(conversation, Thinking) else None
         turns = self._turns = template.turns
         self._transcript = transcript
         self._figures = transcript.figures
@@ -374,9 +375,9 @@ class TurnLoop:
         )
 
     def _note_times(self) -> None:
-        mouth, conversation = self._mouth, self._conversation
-        if isinstance(conversation, Thinking) and conversation.first_token_s is not None:
-            self._figures.thought(conversation.first_token_s)
+        mouth, thinking = self._mouth, self._thinking
+        if thinking is not None and thinking.first_token_s is not None:
+            self._figures.thought(thinking.first_token_s)
         self._figures.spoken(replied_s=mouth.replied_s, rendered_s=mouth.rendered_s, sent_s=mouth.sent_s)
 
     def _now_s(self) -> float:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import Any
@@ -70,12 +71,13 @@ class Desk:
         self.llm: dict[str, Any] = {"model": "m", "instructions": "You are Maya, for {name}.", **llm}
         self.second: str | None = None
         self.private: list[str] = []
+        self.call: dict[str, Any] = {}
         self.flow = FLOW
         self.resume: ConversationState | None = None
 
     async def open(self) -> TextCall:
         template = template_of(self.flow, engine="llm", llm=self.llm, private_variables=self.private)
-        call = call_of(template, resume=self.resume)
+        call = replace(call_of(template, resume=self.resume), **self.call)
         self.healths = [Health("first"), Health("second")]
         models = [Candidate(self._model(self.address), self.healths[0])]
         if self.second is not None:
@@ -221,6 +223,7 @@ async def test_a_private_variable_is_said_by_the_flow_and_never_told_to_the_mode
 ) -> None:
     desk.private = ["name"]
     desk.llm |= {"wording": wording, "instructions": "You are Maya."}
+    desk.call = {"variables": {"name": "Asha", "greeting": "Dear Asha"}}
     chat.replies = [Reply(words=["Two lamps, of course."]), Reply(calls=[("move", {"day": "2026-11-27"})])]
     chat.replies += [Reply(words=["Where to?"])] if wording == "free" else []
     call = await desk.open()
@@ -229,6 +232,7 @@ async def test_a_private_variable_is_said_by_the_flow_and_never_told_to_the_mode
     report = call.report()
     assert report.transcript[0].text == "Hello Asha. Is your order correct?"
     assert "Asha" not in json.dumps(chat.requests)
+    assert "- greeting: Dear [name]" in chat.requests[0]["messages"][0]["content"]
     assert roles(chat.requests[1])[:2] == [
         "assistant: Hello [name]. Is your order correct?",
         "user: this is [name] and what did I order",

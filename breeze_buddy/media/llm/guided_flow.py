@@ -65,8 +65,8 @@ class GuidedFlow(ScriptedConversation):
     @property
     def known(self) -> Mapping[str, str]:
         """Variables and answers, without those that may be kept nowhere, and those that no model is told."""
-        untold = self._wording.sensitive | self._private_variables
-        return {name: value for name, value in self._values.items() if name not in untold}
+        untold, private = self._wording.sensitive | self._private_variables, self.private_values
+        return {name: private.hide(value) for name, value in self._values.items() if name not in untold}
 
     @property
     def private_values(self) -> PrivateValues:

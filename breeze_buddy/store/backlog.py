@@ -30,7 +30,7 @@ from breeze_buddy.domain.pacing import HORIZON, AccountLimits, slot, spacing
 from breeze_buddy.domain.window import zones_of_text
 from breeze_buddy.store import leads as lead_rows
 from breeze_buddy.store import pacing, phone_limit
-from breeze_buddy.store.backlog_indexes import EXPIRING, READY, WAITING
+from breeze_buddy.store.backlog_indexes import EXPIRING, READY, STILL_READY, WAITING
 from breeze_buddy.store.candidates import (
     IN_FLIGHT,
     LEADS_A_LOOK,
@@ -62,6 +62,11 @@ _PROCESSING = (
     .values(status=LeadStatus.PROCESSING, call_id=bindparam("of_call"), grants=leads.c.grants + 1)
 )
 _NOTED = insert(lead_history)
+_READY_STILL = (
+    select(leads.c.id)
+    .where(leads.c.id == bindparam("lead_id"), STILL_READY, leads.c.cancel_requested_at.is_(None))
+    .with_for_update(skip_locked=True)
+)
 _TAGGED = update(campaigns).where(campaigns.c.id == bindparam("of_campaign"))
 
 
@@ -292,12 +297,7 @@ async def _still_waits(tx: Transaction, lead_id: str) -> bool:
     """Lock a lead that was read; one that somebody else changes in this moment is left to them."""
     if tx.dialect.name == "sqlite":
         return True  # a write is alone there
-    query = (
-        select(leads.c.id)
-        .where(leads.c.id == lead_id, READY, leads.c.cancel_requested_at.is_(None))
-        .with_for_update(skip_locked=True)
-    )
-    return (await tx.execute(query)).first() is not None
+    return (await tx.execute(_READY_STILL, {"lead_id": lead_id})).first() is not None
 
 
 async def next_wake(tx: Transaction, campaign_id: str, *, now: datetime) -> datetime | None:

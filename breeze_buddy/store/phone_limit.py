@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Integer, Row, bindparam, func, select, upd
 
 from breeze_buddy.domain.call import Direction
 from breeze_buddy.domain.pacing import AccountLimits
-from breeze_buddy.store.backlog_indexes import READY, WAITING
+from breeze_buddy.store.backlog_indexes import STILL_READY, WAITING
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.schema import UtcDateTime, calls, leads
 
@@ -22,7 +22,7 @@ MOST_AT_ONCE = 1000
 
 _LOCKED = (
     select(leads.c.id)
-    .where(leads.c.id.in_(bindparam("of_leads", expanding=True)), READY)
+    .where(leads.c.id.in_(bindparam("of_leads", expanding=True)), STILL_READY)
     .with_for_update(key_share=True, skip_locked=True)
 )
 _NEXT_WAKE = select(func.min(leads.c.due_at)).where(

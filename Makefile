@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo up test lint format types histories bench-router bench-upload bench-transfer bench-leads bench-media fuzz soak kills race lock clean help
+.PHONY: demo up test lint format types histories bench-router bench-upload bench-transfer bench-leads bench-media fuzz soak kills race test-livekit lock clean help
 
 help:
 	@echo "make demo    run a campaign of simulated people to its end (DEMO_ARGS=\"--leads 5 --seed 7 --keep\")"
@@ -23,6 +23,7 @@ help:
 	@echo "make kills           20 media servers killed in mid-call: all calls go on (KILLS_ARGS=\"--seed 7\")"
 	@echo "make race            10,000 grants by eight dispatchers at once, none twice"
 	@echo "make histories       workflow histories for the replay tests, written anew"
+	@echo "make test-livekit    the tests with plugins of LiveKit, which are installed for it"
 	@echo "make lock    write constraints.txt anew from pyproject.toml"
 
 demo: $(READY)
@@ -99,9 +100,16 @@ soak: $(READY)
 kills: $(READY)
 	$(BIN)/python -m tests.end_to_end.killing $(KILLS_ARGS)
 
+# The tests that want plugins of LiveKit, which `dev` does without, in an environment of their own. Takes two minutes.
+test-livekit:
+	test -x .venv-livekit/bin/python || $(PYTHON) -m venv .venv-livekit
+	.venv-livekit/bin/python -m pip install --quiet --disable-pip-version-check \
+		-e ".[dev,livekit]" livekit-plugins-openai livekit-plugins-deepgram
+	.venv-livekit/bin/python -m pytest tests/media/test_livekit.py tests/media/test_llm_dialogue.py
+
 lock:
 	uv pip compile --quiet --universal --generate-hashes --no-header --extra dev --python-version 3.11 \
 		--output-file constraints.txt pyproject.toml
 
 clean:
-	rm -rf $(VENV) .breeze
+	rm -rf $(VENV) .venv-livekit .breeze

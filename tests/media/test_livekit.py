@@ -1,6 +1,6 @@
 """LiveKit's plugins as engines.
 
-Run where `breeze-buddy[livekit]`, livekit-plugins-deepgram and livekit-plugins-openai are installed.
+Run where `breeze-buddy[livekit]`, livekit-plugins-deepgram and livekit-plugins-openai are installed: `make test-livekit`.
 """
 
 from collections.abc import AsyncIterator

@@ -1,6 +1,7 @@
 """LiveKit's plugins as engines.
 
-Run where `breeze-buddy[livekit]`, livekit-plugins-deepgram and livekit-plugins-openai are installed: `make test-livekit`.
+Run where `breeze-buddy[livekit]`, livekit-plugins-deepgram and livekit-plugins-openai are installed, as
+`make test-livekit` does.
 """
 
 from collections.abc import AsyncIterator

@@ -14,6 +14,7 @@ from temporalio.worker import Interceptor, UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from breeze_buddy.activities.analysis import AnalysisActivities
+from breeze_buddy.activities.at_once import AtOnceLimit
 from breeze_buddy.activities.backlog import BacklogActivities
 from breeze_buddy.activities.calls import CallActivities
 from breeze_buddy.activities.campaigns import CampaignActivities
@@ -123,7 +124,7 @@ class WorkerProcess:
                 analyses.analyse_call,
             ],
             workflow_runner=SandboxedWorkflowRunner() if sandboxed else UnsandboxedWorkflowRunner(),
-            interceptors=interceptors,
+            interceptors=(AtOnceLimit(), *interceptors),
             max_cached_workflows=2000,
             sticky_queue_schedule_to_start_timeout=timedelta(seconds=_STICKY_S),
             graceful_shutdown_timeout=timedelta(seconds=10),

@@ -114,6 +114,7 @@ class LeadStart(_Message):
     campaign_name: str
     template_name: str
     masked_phone: str = Field(description="for the UI; never the whole number")
+    dials_at_once: bool = Field(False, description="dialled within the workflow task; leads begun before that are not")
 
 
 class CallEvent(_Message):

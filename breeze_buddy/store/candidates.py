@@ -27,12 +27,10 @@ from sqlalchemy import (
     update,
 )
 
-from breeze_buddy.domain.call import CallStatus, Direction, Progress
-from breeze_buddy.domain.campaign import CampaignStatus
 from breeze_buddy.domain.pacing import AccountLimits
 from breeze_buddy.domain.window import CallingWindow, zones_of_text
 from breeze_buddy.store import phone_limit
-from breeze_buddy.store.backlog_indexes import READY, WAITING
+from breeze_buddy.store.backlog_indexes import LIVE_INBOUND, LIVE_OUTBOUND, NOT_CREATED_BUT_ALIVE, READY, WAITING
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.schema import (
     calls,
@@ -45,8 +43,8 @@ from breeze_buddy.store.schema import (
 )
 from breeze_buddy.store.sharing import Candidate
 
-LIVE = (Progress.GRANTED, Progress.INTENDED, Progress.DIALLED)
 # In the words of their partial indexes.
+_RUNNING = text("campaigns.status = 'RUNNING' AND campaigns.open_leads > 0")
 _UNACCEPTED = text("calls.progress = 'granted'")
 _UNSETTLED = text("calls.settled_at IS NULL")
 
@@ -94,7 +92,7 @@ _CANDIDATES = (
     )
     .join(templates)
     .outerjoin(_LIVE_CALLS, _LIVE_CALLS.c.campaign_id == campaigns.c.id)
-    .where(campaigns.c.status == CampaignStatus.RUNNING, campaigns.c.open_leads > 0, _SOMEBODY)
+    .where(_RUNNING, _SOMEBODY)
 )
 _OF_CAMPAIGNS: BindParameter[str] = bindparam("of_campaigns", expanding=True)
 _NUMBER, _ZONES = 0, 1
@@ -182,18 +180,10 @@ _TO_GRANT = (leads.c.id, leads.c.phone, leads.c.status, leads.c.attempts, leads.
 
 
 def _ready_leads(zones: BindParameter[str]) -> Select[Any]:
-    called = exists().where(
-        calls.c.to_phone == leads.c.phone,
-        calls.c.direction == Direction.OUTBOUND,
-        calls.c.progress.in_(LIVE),
-    )
-    calling = exists().where(
-        calls.c.from_phone == leads.c.phone,
-        calls.c.direction == Direction.INBOUND,
-        calls.c.progress.in_(LIVE),
-        # All that are live; by phone PostgreSQL would not look, as most calls are from the same few numbers of ours.
-        _UNSETTLED,
-    )
+    called = exists().where(calls.c.to_phone == leads.c.phone, LIVE_OUTBOUND)
+    # Among all that are not settled; by phone PostgreSQL would not look, as most calls are from the same few numbers of
+    # ours.
+    calling = exists().where(calls.c.from_phone == leads.c.phone, LIVE_INBOUND, _UNSETTLED)
     return (
         select(*_TO_GRANT)
         .where(
@@ -216,9 +206,7 @@ def _given_up_too_early() -> ColumnElement[bool]:
     """The lead has an attempt that was settled as never made, and of which Twilio spoke afterwards: it rings."""
     return exists().where(
         calls.c.lead_id == leads.c.id,
-        calls.c.progress == Progress.NOT_CREATED,
-        calls.c.sid.is_not(None),
-        calls.c.status.not_in([status for status in CallStatus if status.is_terminal]),
+        NOT_CREATED_BUT_ALIVE,
         calls.c.granted_at > bindparam("long_ago"),
     )
 

@@ -34,6 +34,7 @@ def granted(
             campaign_name=name,
             template_name=template,
             masked_phone=mask(lead.phone),
+            dials_at_once=True,
         ),
     )
 

@@ -33,7 +33,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from breeze_buddy.domain.pacing import LONGEST_HOLD
     from breeze_buddy.workflows.call_follower import CallFollower
-    from breeze_buddy.workflows.options import SHORT, WEBHOOK
+    from breeze_buddy.workflows.options import ONE_REQUEST, SHORT, WEBHOOK
     from breeze_buddy.workflows.steps import step
 
 
@@ -118,11 +118,12 @@ class LeadWorkflow(CallFollower):
             if self._must_withdraw:
                 await self._withdraw()  # the grant is refused for it
             workflow.set_current_details(f"Attempt {grant.attempt}: dialling {self._lead.masked_phone}")
-            dialled: DialResult = await workflow.execute_activity_method(
+            dialled: DialResult = await step(
                 TelephonyActivities.dial,
-                grant,
+                args=[grant],
                 summary=f"attempt {grant.attempt} to {self._lead.masked_phone}",
-                **SHORT,
+                otherwise=SHORT,
+                at_most=ONE_REQUEST if self._lead.dials_at_once else None,
             )
             if dialled.kind != "later":
                 return dialled

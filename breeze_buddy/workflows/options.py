@@ -12,6 +12,9 @@ _PATIENT = RetryPolicy(
 # Database, Temporal and Twilio: tried until they answer; every one of these may run twice.
 SHORT: dict[str, Any] = {"start_to_close_timeout": timedelta(seconds=60), "retry_policy": _PATIENT}
 
+# Within a workflow task: a turn that is near, and a request that is given up after ten seconds.
+ONE_REQUEST = timedelta(seconds=20)
+
 # Things that must not keep a workflow from hearing other news.
 BOUNDED: dict[str, Any] = {**SHORT, "schedule_to_close_timeout": timedelta(minutes=2)}
 

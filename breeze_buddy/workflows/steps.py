@@ -17,17 +17,27 @@ from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_e
 _AT_ONCE = timedelta(seconds=5)
 
 
-async def step(method: Any, *, args: Sequence[Any], summary: str, otherwise: dict[str, Any]) -> Any:
+async def step(
+    method: Any,
+    *,
+    args: Sequence[Any],
+    summary: str,
+    otherwise: dict[str, Any],
+    at_most: timedelta | None = _AT_ONCE,
+) -> Any:
     """The result of an activity of ours that can be run twice: at once, or as an activity with the options `otherwise`.
 
-    Raises FailureError when it failed for good. (What fails at once comes without an ActivityError around it.)
+    `at_most` is how long it may take at once; None: not at once at all. Raises FailureError when it failed for good.
+    (What fails at once comes without an ActivityError around it.)
     """
+    if at_most is None:
+        return await workflow.execute_activity_method(method, args=args, summary=summary, **otherwise)
     try:
         return await workflow.execute_local_activity_method(
             method,
             args=args,
-            start_to_close_timeout=_AT_ONCE,
-            schedule_to_close_timeout=_AT_ONCE,
+            start_to_close_timeout=at_most,
+            schedule_to_close_timeout=at_most,
             retry_policy=RetryPolicy(maximum_attempts=1),
             summary=summary,
         )

@@ -36,7 +36,7 @@ async def test_a_cooldown_of_three_days_is_slept_out(rig: Rig) -> None:
     assert len(rig.calls_to(phone)) == 2
     result = await rig.result(lead)
     assert [call["status"] for call in result["calls"]] == ["no-answer", "completed"]
-    await rig.save_lead("retry", lead)
+    await rig.save_lead("retry_dialled_at_once", lead)
     await rig.save_campaign("completed", campaign_id)
 
 
@@ -90,7 +90,7 @@ async def test_a_lost_callback_is_asked_for(rig: Rig) -> None:
     lead = await rig.lead_in(phone, "FINISHED")
     assert lead["calls"][0]["status"] == "completed"
     await rig.result(lead)
-    await rig.save_lead("lost_callback", lead)
+    await rig.save_lead("lost_callback_dialled_at_once", lead)
 
 
 async def test_repeated_and_reordered_callbacks_change_nothing(rig: Rig) -> None:
@@ -135,7 +135,7 @@ async def test_a_request_that_was_lost_is_given_up_and_does_not_count(rig: Rig) 
     assert lead["attempts"] == 1
     assert [call["counted"] for call in lead["calls"]] == [False, True]
     await rig.result(lead)
-    await rig.save_lead("lost_request", lead)
+    await rig.save_lead("lost_request_dialled_at_once", lead)
 
 
 async def test_too_many_requests_backs_off_without_using_up_an_attempt(rig: Rig) -> None:
@@ -164,7 +164,7 @@ async def test_a_lead_cancelled_in_its_cooldown_is_not_called_again(rig: Rig) ->
     await rig.skip(timedelta(days=2))
     assert len(rig.calls_to(phone)) == 1
     await rig.result(lead)
-    await rig.save_lead("cancelled_in_cooldown", lead)
+    await rig.save_lead("cancelled_in_cooldown_dialled_at_once", lead)
     progress = (await rig.api.get(f"/campaigns/{campaign_id}/progress")).json()
     assert progress["status"] == "COMPLETED"
 

@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo up test lint format types histories bench-router bench-upload bench-transfer bench-leads bench-media fuzz soak kills race test-livekit lock clean help
+.PHONY: demo up test lint format types histories bench-router bench-upload bench-campaigns bench-transfer bench-leads bench-media fuzz soak kills race test-livekit lock clean help
 
 help:
 	@echo "make demo    run a campaign of simulated people to its end (DEMO_ARGS=\"--leads 5 --seed 7 --keep\")"
@@ -15,6 +15,7 @@ help:
 	@echo "make format  apply the formatter"
 	@echo "make bench-router  allocations a second of the Smart Router, on a PostgreSQL of its own"
 	@echo "make bench-upload  a file of 100,000 leads on SQLite and PostgreSQL (BENCH_ARGS=\"--json FILE\")"
+	@echo "make bench-campaigns  results, clone, redial and cancel of 100,000 leads (BENCH_ARGS=\"--json FILE\")"
 	@echo "make bench-leads     what a lead costs, leads a second, pacing, dispatch (BENCH_ARGS=\"--only cost --json FILE\")"
 	@echo "make bench-transfer  what callers hear while they are handed to a human, in seconds"
 	@echo "make bench-media     the media server beside a bare echo and Pipecat (BENCH_ARGS=\"--json FILE\")"
@@ -75,6 +76,10 @@ bench-router: $(READY)
 # About a minute; wants PostgreSQL's server programs and a machine that does nothing else.
 bench-upload: $(READY)
 	$(BIN)/python -m bench.upload $(BENCH_ARGS)
+
+# Three minutes; wants PostgreSQL's server programs and a machine that does nothing else.
+bench-campaigns: $(READY)
+	$(BIN)/python -m bench.whole_campaigns $(BENCH_ARGS)
 
 # Half an hour with all sections, on 127.0.0.1 only; wants PostgreSQL and a machine that does nothing else.
 bench-leads: $(READY)

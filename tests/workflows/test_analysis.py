@@ -10,11 +10,8 @@ import pytest_asyncio
 from aiohttp import web
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Replayer
 
 from breeze_buddy.activities.analysis import read_analysis
-from breeze_buddy.activities.payloads import data_converter
-from breeze_buddy.cli.worker import WORKFLOWS
 from breeze_buddy.domain.conversation import CallAnalysis, ConversationReport, Ending, Utterance
 from breeze_buddy.domain.providers import Analysis
 from breeze_buddy.store import conversations
@@ -153,6 +150,7 @@ async def test_the_webhook_tells_the_analysis_with_the_end_of_the_lead(rig: Rig,
         await talked(rig, phone)
         lead = await rig.lead_in(phone, "FINISHED")
         await rig.result(lead)
+        await rig.save_lead("analysed", lead)
     assert hook.heard == [("lead.finished", "They want it on Friday.")]
     (call,) = hook.told[0]["calls"]
     assert call["conversation"]["analysis"]["sentiment"] == "positive"
@@ -190,8 +188,8 @@ async def test_a_model_that_is_away_does_not_hold_up_the_webhook_which_hears_of_
         await rig.until(told)
         await rig.skip(timedelta(seconds=120))
         await rig.result(lead)
-        history = await rig.workflow(lead).fetch_history()
-    await Replayer(workflows=WORKFLOWS, data_converter=data_converter).replay_workflow(history)
+        if answers:
+            await rig.save_lead("late_analysis", lead)
     later = [("analysis.completed", "They want it on Friday.")] if answers else []
     assert hook.heard == [("lead.finished", None), *later]
 

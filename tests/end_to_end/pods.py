@@ -40,7 +40,7 @@ class ExtraPod:
 
     async def start(self) -> None:
         self.process = await self.run("media")
-        await self._stack.until(self.ready)
+        await self._stack.until(self.ready, 120)
 
     async def stop(self) -> None:
         """At once."""

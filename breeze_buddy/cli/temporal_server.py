@@ -27,6 +27,8 @@ DYNAMIC_CONFIG: Mapping[str, object] = {
     "matching.numTaskqueueReadPartitions": 1,
     "matching.numTaskqueueWritePartitions": 1,
     "system.forceSearchAttributesCacheRefreshOnRead": False,
+    # Leads that are over or asleep are read again when they are wanted: the server does not grow with the campaign.
+    "history.hostLevelCacheMaxSize": 2000,
     # Limits for tenants who share a server; here there is one.
     "frontend.namespaceRPS": 100_000,
     "frontend.namespaceRPS.visibility": 10_000,

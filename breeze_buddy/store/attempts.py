@@ -8,12 +8,12 @@ Every function is one step of one transaction and can be run twice: the second t
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from sqlalchemy import Row, bindparam, exists, select, update
 
-from breeze_buddy.domain.call import AnsweredBy, CallFacts, CallStatus, Direction, FailureClass, Progress
+from breeze_buddy.domain.call import AnsweredBy, CallFacts, CallStatus, FailureClass, Progress
 from breeze_buddy.domain.campaign import Campaign, CampaignStatus
 from breeze_buddy.domain.circuit_breaker import failed
 from breeze_buddy.domain.do_not_call import LISTED
@@ -26,7 +26,7 @@ from breeze_buddy.domain.retry import Finish, RetryAt, ReturnAt, next_step
 from breeze_buddy.domain.template import Template
 from breeze_buddy.domain.window import zones_of_text
 from breeze_buddy.store import campaigns as campaign_rows
-from breeze_buddy.store import circuit, do_not_call, pacing
+from breeze_buddy.store import circuit, do_not_call, pacing, phone_limit
 from breeze_buddy.store import conversations as conversation_rows
 from breeze_buddy.store import leads as lead_rows
 from breeze_buddy.store import pods as pod_rows
@@ -127,7 +127,7 @@ async def accept_grant(tx: Transaction, call_id: str, *, limits: AccountLimits, 
         reason, outcome = refused
         await _finish_undialled(tx, call, lead, now=now, reason=reason, outcome=outcome)
         return Unusable(await standing_of(tx, lead.id), reason)
-    obstacle = await _obstacle(tx, campaign, template, lead, call, limits, now)
+    obstacle = await _obstacle(tx, campaign, template, lead, limits, now)
     if obstacle is not None:
         reason, due_at = obstacle
         await _return_unused(tx, call, lead, now=now, due_at=due_at, reason=reason)
@@ -153,7 +153,6 @@ async def _obstacle(
     campaign: Campaign,
     template: Template,
     lead: Row[Any],
-    call: Row[Any],
     limits: AccountLimits,
     now: datetime,
 ) -> tuple[str, datetime] | None:
@@ -167,34 +166,11 @@ async def _obstacle(
 
     if opened(now) > now:
         return "the calling window has closed", opened(now)
-    free_at = await _called_enough_until(tx, lead.phone, call.id, limits, now)
+    free_at = await phone_limit.free_again_at(tx, lead.phone, limits, now=now)
     if free_at is not None:
         most = f"{limits.calls_per_phone} calls in {limits.calls_per_phone_hours:g} hours"
         return f"this number has had its {most}", opened(free_at)
     return None
-
-
-async def _called_enough_until(
-    tx: Transaction, phone: str, call_id: str, limits: AccountLimits, now: datetime
-) -> datetime | None:
-    """When the number may be called again, if all campaigns together called it as often as is allowed."""
-    if limits.calls_per_phone is None:
-        return None
-    period = timedelta(hours=limits.calls_per_phone_hours)
-    oldest: datetime | None = await tx.scalar(
-        select(calls.c.granted_at)
-        .where(
-            calls.c.to_phone == phone,
-            calls.c.granted_at > now - period,
-            calls.c.direction == Direction.OUTBOUND,
-            calls.c.sid.is_not(None),
-            calls.c.id != call_id,
-        )
-        .order_by(calls.c.granted_at.desc())
-        .offset(limits.calls_per_phone - 1)
-        .limit(1)
-    )
-    return oldest + period if oldest is not None else None
 
 
 def _order(call: Row[Any], template: Template, intended_at: datetime) -> DialOrder:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Row, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Integer, Row, String, bindparam, func, select, update
 
 from breeze_buddy.domain.call import Direction
 from breeze_buddy.domain.pacing import AccountLimits
@@ -49,11 +49,22 @@ def had_enough_since(phone: ColumnElement[str]) -> ColumnElement[datetime | None
     )
 
 
+_HAD_ENOUGH = select(had_enough_since(bindparam("phone", type_=String)))
+
+
 def binds(limits: AccountLimits, now: datetime) -> dict[str, Any]:
     """What `had_enough_since` is asked with; nothing without a limit."""
     if limits.calls_per_phone is None:
         return {}
     return {"period_began": now - _period(limits), "newer_calls": limits.calls_per_phone - 1}
+
+
+async def free_again_at(tx: Transaction, phone: str, limits: AccountLimits, *, now: datetime) -> datetime | None:
+    """When a number may be called again that has had its calls; None when it may be called now."""
+    if limits.calls_per_phone is None:
+        return None
+    since: datetime | None = await tx.scalar(_HAD_ENOUGH, {"phone": phone, **binds(limits, now)})
+    return since + _period(limits) if since is not None else None
 
 
 @dataclass(frozen=True, slots=True)

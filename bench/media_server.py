@@ -243,7 +243,7 @@ class _Loopback:
     def refuse(self, code: int, reason: str) -> None:
         self._link.close(code, reason)
 
-    def lost(self) -> None:
+    def lost(self, *, broken: bool = False) -> None:
         if self._playback is not None:
             self._playback.abandon()
 

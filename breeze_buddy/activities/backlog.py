@@ -8,8 +8,9 @@ from breeze_buddy.activities.signals import Signals
 from breeze_buddy.activities.waking import wait_for_next_day
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.messages import Standing
-from breeze_buddy.store import attempts, backlog, expiry, leads
+from breeze_buddy.store import backlog, expiry, leads
 from breeze_buddy.store.database import Database
+from breeze_buddy.store.standing import standing_of, withdraw
 
 
 class BacklogActivities:
@@ -29,13 +30,13 @@ class BacklogActivities:
             lead = await leads.get(tx, lead_id)
             over = status is LeadStatus.BACKLOG and lead.expires_at is not None and lead.expires_at <= now
             if over:
-                await attempts.withdraw(tx, lead_id, now=now, reason=expiry.OVER)
+                await withdraw(tx, lead_id, now=now, reason=expiry.OVER)
         if over:
             await tell_campaign(self._database, self._signals, lead.campaign_id)
         else:
             await self._dispatcher.dispatch()
         async with self._database.read() as tx:
-            standing = await attempts.standing_of(tx, lead_id)
+            standing = await standing_of(tx, lead_id)
         if standing.status is LeadStatus.BACKLOG:
             await wait_for_next_day(self._database, self._signals, lead_id)
         return standing
@@ -44,7 +45,7 @@ class BacklogActivities:
     async def withdraw_lead(self, lead_id: str, reason: str) -> Standing:
         """Finish a lead that was cancelled while no call was on."""
         async with self._database.write() as tx:
-            standing = await attempts.withdraw(tx, lead_id, now=self._database.now(), reason=reason)
+            standing = await withdraw(tx, lead_id, now=self._database.now(), reason=reason)
             lead = await leads.get(tx, lead_id)
         if standing.status is LeadStatus.FINISHED:
             await tell_campaign(self._database, self._signals, lead.campaign_id)

@@ -8,8 +8,9 @@ from breeze_buddy.activities.calls import tell_campaign
 from breeze_buddy.activities.signals import Signals
 from breeze_buddy.domain import messages
 from breeze_buddy.domain.messages import CancelRequest
-from breeze_buddy.store import attempts, expiry, leads
+from breeze_buddy.store import expiry, leads
 from breeze_buddy.store.database import Database
+from breeze_buddy.store.standing import withdraw
 
 _PAGE = 500
 _AT_ONCE = 20
@@ -52,6 +53,6 @@ async def _withdraw(database: Database, signals: Signals, lead_id: str) -> None:
     if await signals.to_lead(lead_id, messages.CANCEL, request):
         return
     async with database.write() as tx:
-        await attempts.withdraw(tx, lead_id, now=database.now(), reason=expiry.OVER)
+        await withdraw(tx, lead_id, now=database.now(), reason=expiry.OVER)
         campaign_id = (await leads.get(tx, lead_id)).campaign_id
     await tell_campaign(database, signals, campaign_id)

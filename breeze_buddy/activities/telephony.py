@@ -20,8 +20,8 @@ from breeze_buddy.domain.call import CallFacts, CallStatus, FailureClass
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.messages import CallEvent, DialResult, Grant, Standing, Waits
 from breeze_buddy.domain.pacing import TOO_LATE, AccountLimits, spacing
-from breeze_buddy.store import attempts, pacing
-from breeze_buddy.store.attempts import Accepted, AlreadyDialled, AlreadyRefused, DialOrder, Later, Unclear, Unusable
+from breeze_buddy.store import acceptance, attempts, pacing
+from breeze_buddy.store.acceptance import Accepted, AlreadyDialled, AlreadyRefused, DialOrder, Later, Unclear, Unusable
 from breeze_buddy.store.database import Database
 from breeze_buddy.telephony import twiml
 from breeze_buddy.telephony.client import LONGEST_CALL_S, AnswerUrl, PlaceCall, Twilio, Twiml
@@ -101,7 +101,7 @@ class TelephonyActivities:
     async def dial(self, grant: Grant) -> DialResult:
         """Accept the grant, check that the lead may be called now, note the intent, and call in its turn."""
         async with self._database.write() as tx:
-            answer = await attempts.accept_grant(tx, grant.call_id, limits=self._limits, now=self._database.now())
+            answer = await acceptance.accept_grant(tx, grant.call_id, limits=self._limits, now=self._database.now())
         match answer:
             case Later(at):
                 return DialResult(kind="later", at=at)
@@ -174,7 +174,7 @@ class TelephonyActivities:
         async with self._database.read() as tx:
             if await attempts.known_sid(tx, event.call_id) is not None:
                 return True
-            order = await attempts.order_of(tx, event.call_id)
+            order = await acceptance.order_of(tx, event.call_id)
         since = order.intended_at - _CLOCK_DIFFERENCE
         found = [
             c for c in await self._twilio.find_calls(order.to_phone, order.from_phone, since) if c.created_at >= since

@@ -7,9 +7,9 @@ from sqlalchemy import ColumnElement, Integer, Select, bindparam, insert, select
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.outcome import Outcome
 from breeze_buddy.store import leads as lead_rows
-from breeze_buddy.store.attempts import withdraw
 from breeze_buddy.store.database import Transaction, serialise_adding
 from breeze_buddy.store.schema import lead_history, leads
+from breeze_buddy.store.standing import withdraw
 
 PAGE = 1000
 """How many leads of a campaign are cancelled in one transaction."""

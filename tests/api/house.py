@@ -15,8 +15,8 @@ from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.messages import lead_workflow_id
 from breeze_buddy.domain.pacing import AccountLimits
 from breeze_buddy.settings import PREFIX, Settings
-from breeze_buddy.store import attempts, leads
-from breeze_buddy.store.attempts import Accepted
+from breeze_buddy.store import acceptance, attempts, leads
+from breeze_buddy.store.acceptance import Accepted
 from breeze_buddy.store.database import Database
 
 AUTH_TOKEN = "0123456789abcdef0123456789abcdef"
@@ -115,7 +115,7 @@ class House:
         lead_id = (await self.push())["id"]
         (call,) = (await self.lead(lead_id))["calls"]
         async with self.database.write() as tx:
-            answer = await attempts.accept_grant(tx, call["id"], limits=LIMITS, now=self.database.now())
+            answer = await acceptance.accept_grant(tx, call["id"], limits=LIMITS, now=self.database.now())
             assert isinstance(answer, Accepted)
         return lead_id, call["id"]
 

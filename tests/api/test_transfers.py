@@ -10,7 +10,7 @@ import pytest
 from breeze_buddy.domain.call import CallFacts, CallStatus
 from breeze_buddy.domain.messages import lead_workflow_id
 from breeze_buddy.domain.transfer import TransferEnding
-from breeze_buddy.store import attempts, human_legs, transfers
+from breeze_buddy.store import acceptance, attempts, human_legs, transfers
 from tests.api.house import LIMITS, PUBLIC_URL, House, person
 
 TEAM = {"agents": ["+14155550199", "+14155550198"], "briefing": "{customer}: {reason}", "comfort": "One moment."}
@@ -60,7 +60,7 @@ async def live_call(house: House, **policy: Any) -> tuple[str, str]:
     lead_id = (await house.push())["id"]
     (call,) = (await house.lead(lead_id))["calls"]
     async with house.database.write() as tx:
-        await attempts.accept_grant(tx, call["id"], limits=LIMITS, now=house.database.now())
+        await acceptance.accept_grant(tx, call["id"], limits=LIMITS, now=house.database.now())
         await attempts.record_dialled(tx, call["id"], "CA1", now=house.database.now())
     return lead_id, call["id"]
 
@@ -206,7 +206,7 @@ async def test_who_waits_hears_music_and_their_place_in_the_queue(house: House) 
     lead_id = (await house.push(person(1)))["id"]
     calls = (await house.lead(lead_id))["calls"]
     async with house.database.write() as tx:
-        await attempts.accept_grant(tx, calls[0]["id"], limits=LIMITS, now=house.database.now())
+        await acceptance.accept_grant(tx, calls[0]["id"], limits=LIMITS, now=house.database.now())
         await attempts.record_dialled(tx, calls[0]["id"], "CA2", now=house.database.now())
     second = (await house.post(f"/calls/{calls[0]['id']}/transfer")).json()["id"]
     told = await first.callback("hold", {}, transfer_id=second)

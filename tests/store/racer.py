@@ -12,7 +12,7 @@ import sys
 from breeze_buddy.domain.call import CallStatus
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.store import leads
-from breeze_buddy.store.attempts import Accepted
+from breeze_buddy.store.acceptance import Accepted
 from breeze_buddy.store.database import Database
 from tests.store.stage import Stage
 

@@ -17,6 +17,7 @@ from breeze_buddy.domain.number import Number, NumberInput
 from breeze_buddy.domain.pacing import AccountLimits
 from breeze_buddy.domain.template import Template
 from breeze_buddy.store import (
+    acceptance,
     attempts,
     backlog,
     callbacks,
@@ -28,7 +29,7 @@ from breeze_buddy.store import (
     schema,
     templates,
 )
-from breeze_buddy.store.attempts import GrantAnswer
+from breeze_buddy.store.acceptance import GrantAnswer
 from breeze_buddy.store.callbacks import Delivery, Received
 from breeze_buddy.store.database import Database, Transaction
 from breeze_buddy.store.leads import NewLead
@@ -129,7 +130,7 @@ class Stage:
 
     async def accept(self, call_id: str) -> GrantAnswer:
         async with self.database.write() as tx:
-            return await attempts.accept_grant(tx, call_id, limits=self.limits, now=self.now)
+            return await acceptance.accept_grant(tx, call_id, limits=self.limits, now=self.now)
 
     async def record_dialled(self, call_id: str, sid: str) -> None:
         async with self.database.write() as tx:
@@ -137,7 +138,7 @@ class Stage:
 
     async def dial(self, call_id: str) -> str:
         """Accept the grant and let Twilio make the call; returns its CallSid."""
-        assert isinstance(await self.accept(call_id), attempts.Accepted)
+        assert isinstance(await self.accept(call_id), acceptance.Accepted)
         sid = f"CA{call_id.replace('-', '')}"
         await self.record_dialled(call_id, sid)
         return sid

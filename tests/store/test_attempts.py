@@ -11,7 +11,7 @@ from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.messages import Grant
 from breeze_buddy.domain.outcome import Outcome
 from breeze_buddy.store import attempts
-from breeze_buddy.store.attempts import Accepted, AlreadyDialled, Unclear, Unusable
+from breeze_buddy.store.acceptance import Accepted, AlreadyDialled, Unclear, Unusable
 from breeze_buddy.store.errors import NotFound
 from tests.store.stage import NOON, OUR_PHONE, Stage, a_template, person
 

@@ -8,7 +8,7 @@ from breeze_buddy.domain.do_not_call import ListingSource
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.outcome import Outcome
 from breeze_buddy.store import backlog, copies, do_not_call
-from breeze_buddy.store.attempts import Unusable
+from breeze_buddy.store.acceptance import Unusable
 from tests.store.stage import NOON, Stage, a_template, person
 
 

@@ -9,8 +9,9 @@ from breeze_buddy.domain.campaign import CampaignStatus
 from breeze_buddy.domain.errors import IllegalTransition
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.outcome import Outcome
-from breeze_buddy.store import attempts, campaigns, cancelling
+from breeze_buddy.store import campaigns, cancelling
 from breeze_buddy.store.errors import NotFound
+from breeze_buddy.store.standing import withdraw
 from tests.store.stage import Stage, a_template, person
 
 
@@ -62,11 +63,11 @@ async def test_a_lead_in_cooldown_is_withdrawn_by_its_workflow(stage: Stage) -> 
     await stage.attempt(CallStatus.BUSY)
     assert await stage.cancel(lead_id)
     async with stage.database.write() as tx:
-        standing = await attempts.withdraw(tx, lead_id, now=stage.now, reason="cancelled")
+        standing = await withdraw(tx, lead_id, now=stage.now, reason="cancelled")
     assert (standing.status, standing.outcome) == (LeadStatus.FINISHED, Outcome.CANCELLED)
     before = await stage.everything()
     async with stage.database.write() as tx:
-        assert await attempts.withdraw(tx, lead_id, now=stage.now, reason="cancelled") == standing
+        assert await withdraw(tx, lead_id, now=stage.now, reason="cancelled") == standing
     assert await stage.everything() == before
     await stage.check()
 
@@ -77,7 +78,7 @@ async def test_a_lead_on_the_phone_is_not_withdrawn_under_its_call(stage: Stage)
     grant = await stage.grant_one()
     await stage.dial(grant.call_id)
     async with stage.database.write() as tx:
-        standing = await attempts.withdraw(tx, lead_id, now=stage.now, reason="cancelled")
+        standing = await withdraw(tx, lead_id, now=stage.now, reason="cancelled")
     assert standing.status is LeadStatus.PROCESSING
     assert await stage.leased() == 1
     await stage.end(grant.call_id, CallStatus.BUSY)

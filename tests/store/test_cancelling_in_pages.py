@@ -10,7 +10,7 @@ from breeze_buddy.activities.campaigns import cancel_leads
 from breeze_buddy.domain.campaign import Campaign, CampaignStatus
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.store import backlog, cancelling, schema
-from breeze_buddy.store.attempts import Unusable
+from breeze_buddy.store.acceptance import Unusable
 from tests.store.stage import Stage, person
 
 

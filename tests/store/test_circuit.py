@@ -9,7 +9,7 @@ import pytest
 from breeze_buddy.domain.call import CallStatus, FailureClass
 from breeze_buddy.domain.campaign import Campaign, CampaignStatus
 from breeze_buddy.domain.circuit_breaker import CircuitBreaker
-from breeze_buddy.store import attempts, campaigns
+from breeze_buddy.store import acceptance, campaigns
 from breeze_buddy.store.database import Database
 
 from .stage import Stage, a_template, person
@@ -101,7 +101,7 @@ async def test_refusals_by_twilio_count_and_numbers_that_do_not_exist_do_not(sta
         for _ in range(5):
             stage.pass_time(seconds=1)
             grant = await stage.grant_one()
-            assert isinstance(await stage.accept(grant.call_id), attempts.Accepted)
+            assert isinstance(await stage.accept(grant.call_id), acceptance.Accepted)
             await stage.refuse(grant.call_id, failure)
             await stage.finish(grant.call_id)
             if (await stage.read_campaign(campaign)).status is CampaignStatus.PAUSED:
@@ -117,7 +117,7 @@ async def test_grants_that_were_given_back_are_no_failures(stage: Stage) -> None
         stage.now = stage.now.replace(hour=20, minute=59, second=59, microsecond=0)
         grant = await stage.grant_one()
         stage.now = stage.now.replace(hour=21, minute=0, second=0)
-        assert isinstance(await stage.accept(grant.call_id), attempts.Unusable)
+        assert isinstance(await stage.accept(grant.call_id), acceptance.Unusable)
     stage.now = stage.now.replace(hour=20, minute=59, second=58)
     await call(stage, [BAD])
     assert (await stage.read_campaign(campaign)).status is CampaignStatus.RUNNING

@@ -12,9 +12,10 @@ from breeze_buddy.domain.conversation import Ending
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.messages import Grant
 from breeze_buddy.domain.number import NumberUpdate
-from breeze_buddy.store import attempts, cancelling, leads, numbers
-from breeze_buddy.store.attempts import Accepted
+from breeze_buddy.store import cancelling, leads, numbers
+from breeze_buddy.store.acceptance import Accepted
 from breeze_buddy.store.errors import Conflict
+from breeze_buddy.store.standing import withdraw
 from tests.store.stage import Stage, a_template, person
 
 MAX_RETRIES = 1
@@ -89,7 +90,7 @@ class World:
                 await stage.cancel(lead_id)
             case "withdraw":
                 async with stage.database.write() as tx:
-                    await attempts.withdraw(tx, lead_id, now=stage.now, reason="cancelled")
+                    await withdraw(tx, lead_id, now=stage.now, reason="cancelled")
             case "orphan" if variety == 0:
                 async with stage.database.write() as tx:
                     await cancelling.withdraw_orphan(tx, lead_id, now=stage.now, reason="cancelled")
@@ -172,7 +173,7 @@ async def drain(world: World) -> None:
             row = await stage.row("leads", lead_id)
             if row["cancel_requested_at"] is not None:
                 async with stage.database.write() as tx:
-                    await attempts.withdraw(tx, lead_id, now=stage.now, reason="cancelled")
+                    await withdraw(tx, lead_id, now=stage.now, reason="cancelled")
         await stage.grant()
     raise AssertionError("a lead never finished")
 

@@ -11,7 +11,7 @@ from breeze_buddy.domain.do_not_call import DoNotCallInput, ListingSource
 from breeze_buddy.domain.lead import LeadInput
 from breeze_buddy.domain.number import NumberUpdate
 from breeze_buddy.store import do_not_call, expiry, leads, numbers
-from breeze_buddy.store.attempts import Accepted
+from breeze_buddy.store.acceptance import Accepted
 from breeze_buddy.store.leads import NewLead
 from tests.store.stage import NOON, Stage, person
 

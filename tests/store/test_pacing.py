@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from breeze_buddy.domain.messages import Grant
 from breeze_buddy.domain.pacing import HORIZON, AccountLimits, spacing
 from breeze_buddy.store import campaigns, pacing
-from breeze_buddy.store.attempts import Accepted, Later
+from breeze_buddy.store.acceptance import Accepted, Later
 from tests.store.stage import NOON, Stage, person
 
 

@@ -12,7 +12,7 @@ from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.messages import Grant
 from breeze_buddy.domain.pacing import AccountLimits
 from breeze_buddy.store import backlog, phone_limit, schema
-from breeze_buddy.store.attempts import Accepted, Unusable
+from breeze_buddy.store.acceptance import Accepted, Unusable
 from tests.store.stage import NOON, Stage, person
 
 DAY = timedelta(hours=24)

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from breeze_buddy.domain.call import CallStatus
 from breeze_buddy.domain.number import NumberUpdate
-from breeze_buddy.store import attempts, cancelling, leads, numbers, schema
+from breeze_buddy.store import acceptance, cancelling, leads, numbers, schema
 from breeze_buddy.store.database import Database
 from tests.store.racer import race
 from tests.store.stage import NOON, Stage, person
@@ -102,7 +102,7 @@ async def test_a_campaign_cancelled_while_it_is_dispatched_leaves_nobody_half_ca
     async def work() -> None:
         for _ in range(6):
             for grant in await stage.grant(limit=2):
-                if isinstance(await stage.accept(grant.call_id), attempts.Accepted):
+                if isinstance(await stage.accept(grant.call_id), acceptance.Accepted):
                     await stage.record_dialled(grant.call_id, f"CA{grant.call_id}")
                     await stage.end(grant.call_id, CallStatus.BUSY)
                     await stage.finish(grant.call_id)

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from breeze_buddy.domain.messages import Grant
 from breeze_buddy.domain.pacing import AccountLimits
-from breeze_buddy.store.attempts import Accepted
+from breeze_buddy.store.acceptance import Accepted
 from breeze_buddy.store.schema import leads
 from tests.store.stage import NOON, Stage, person
 

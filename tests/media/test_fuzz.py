@@ -106,7 +106,9 @@ class Target:
         engines = Engines(
             voice_activity=LoudIsSpeech(), transcriber=KnownSounds(), dialogue=ScriptedDialogue(), speaker=Monotone()
         )
-        self.server = MediaServer(directory=self.directory, engines=engines, limits=SessionLimits(start_s=0.2))
+        self.server = MediaServer(
+            directory=self.directory, engines=engines, limits=SessionLimits(start_s=0.2, broken_s=0.05)
+        )
         await self.server.start()
         self.good, self.messages = await self.dial("good")
 

@@ -28,6 +28,8 @@ from breeze_buddy.media.server import STREAM_PATH
 
 MOST_GROWTH_MIB = 4.0
 """Of the allocator's ups and downs."""
+MOST_IDLE_TASKS = 5
+"""By so many tasks two looks at a server with nobody on it may differ."""
 WARM_UP_ROUNDS = 2
 ROUND_S = 10.0
 
@@ -59,6 +61,9 @@ def wrong(looks: list[Look]) -> list[str]:
         before, after = max(getattr(look, name) for look in begin), min(getattr(look, name) for look in end)
         if after > before:
             found.append(f"{name} grew from {before} to {after}")
+    fewest, most = min(look.tasks for look in steady), max(look.tasks for look in steady)
+    if most > fewest + MOST_IDLE_TASKS:
+        found.append(f"tasks were left by calls that were over: {fewest} to {most} with nobody there")
     return found
 
 

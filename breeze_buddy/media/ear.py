@@ -153,7 +153,9 @@ class Ear:
         self._deaf = False
 
     def close(self) -> None:
+        """Nobody listens any more: the turn that goes on is over, and nothing of what was said is told."""
         self._track.close()
+        self.cover()
         for task in self._transcribing:
             task.cancel()
 

@@ -101,4 +101,6 @@ def test_a_soak_finds_what_grows() -> None:
     assert wrong(steady[:3]) == ["too short to tell"]
     leak = [replace(look, memory_mib=100 + look.at_s / 10, tasks=look.calls, files=look.calls) for look in steady]
     said = wrong(leak)
-    assert [words.split()[0] for words in said] == ["memory", "tasks", "files"]
+    assert [words.split()[0] for words in said] == ["memory", "tasks", "files", "tasks"]
+    collected_at_times = [replace(look, tasks=31 + 30 * (n % 5)) for n, look in enumerate(steady)]
+    assert wrong(collected_at_times) == ["tasks were left by calls that were over: 31 to 151 with nobody there"]

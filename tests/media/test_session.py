@@ -1,5 +1,6 @@
 """Whole conversations in virtual time: fake engines, a fake Twilio, the real session and the real scripted flow."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any
@@ -56,6 +57,24 @@ def test_the_socket_closes_only_when_the_last_word_was_heard() -> None:
     report, phone = held(story)
     last = phone.frames_s[-1]
     assert (report.ended_at - BEGINNING).total_seconds() >= last + 0.02
+
+
+def test_who_hangs_up_in_mid_sentence_leaves_nothing_behind() -> None:
+    async def whole() -> list[str]:
+        directory = MemoryDirectory()
+        directory.expect(call_of())
+        phone = Phone(directory)
+        await phone.answer()
+        await phone.listen()
+        speaking = asyncio.create_task(phone.say("yes that is right"))
+        await phone.wait(0.5)
+        phone.hang_up()
+        await phone.ended()
+        await speaking
+        await phone.wait(1)
+        return [str(task.get_coro()) for task in asyncio.all_tasks() - {asyncio.current_task()}]
+
+    assert in_virtual_time(whole) == []
 
 
 def test_frames_are_20_ms_apart_after_the_lead() -> None:

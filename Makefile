@@ -95,7 +95,7 @@ bench-media: $(READY)
 	$(BIN)/python -m bench.media $(BENCH_ARGS)
 
 fuzz: $(READY)
-	FUZZ_MESSAGES=100000 $(BIN)/python -m pytest -q -s tests/media/test_fuzz.py
+	FUZZ_MESSAGES=100000 $(BIN)/python -m pytest -q -s -o faulthandler_timeout=3600 tests/media/test_fuzz.py
 
 soak: $(READY)
 	$(BIN)/python -m bench.media_soak $(SOAK_ARGS)

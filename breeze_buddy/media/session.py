@@ -252,9 +252,9 @@ class StreamSession:
             if engines.release is not None:
                 await engines.release()
         await keeper.settle()
-        if self._broken and finish.ending is Ending.CALLER_HUNG_UP:
-            # Twilio says `stop` for a caller who hangs up. If only the network broke, it comes back with another
-            # stream, here or elsewhere, which has the conversation from then on.
+        if self._broken and finish.ending in (Ending.CALLER_HUNG_UP, Ending.VOICEMAIL):
+            # Twilio says `stop` for a caller, or a machine, that hangs up. If only the network broke, it comes back with
+            # another stream, here or elsewhere, which has the conversation from then on.
             log.warning("%s: its socket broke: the call may come back", self.name)
             await asyncio.sleep(self._limits.broken_s)
         told = transcript.report(finish, conversation.answers)

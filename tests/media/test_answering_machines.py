@@ -197,6 +197,19 @@ def test_a_machine_that_hangs_up_during_the_message_was_not_left_one() -> None:
     assert (report.ending, report.result) == (Ending.VOICEMAIL, None)
 
 
+def test_a_socket_that_breaks_during_the_message_leaves_it_to_the_next_stream() -> None:
+    async def story(phone: Phone) -> None:
+        await greets_then_beeps(after=1.0)(phone)
+        phone.session.lost(broken=True)
+        await phone.wait(3.0)
+        reported_early.extend(phone.directory.reports)
+
+    reported_early: list[ConversationReport] = []
+    report, _ = held(story, voicemail=LEAVE)  # here none comes
+    assert reported_early == []
+    assert report.ending is Ending.VOICEMAIL
+
+
 @pytest.mark.parametrize(("call", "template"), [({"inbound": True}, {}), ({}, {"detect_voicemail": False})])
 def test_nobody_is_taken_for_a_machine_who_calls_us_or_where_it_is_not_wanted(
     call: dict[str, Any], template: dict[str, Any]

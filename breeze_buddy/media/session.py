@@ -253,8 +253,8 @@ class StreamSession:
                 await engines.release()
         await keeper.settle()
         if self._broken and finish.ending in (Ending.CALLER_HUNG_UP, Ending.VOICEMAIL):
-            # Twilio says `stop` for a caller, or a machine, that hangs up. If only the network broke, it comes back with
-            # another stream, here or elsewhere, which has the conversation from then on.
+            # Twilio says `stop` for whoever hangs up. If only the network broke, it comes back with another stream,
+            # here or elsewhere, which has the conversation from then on.
             log.warning("%s: its socket broke: the call may come back", self.name)
             await asyncio.sleep(self._limits.broken_s)
         told = transcript.report(finish, conversation.answers)

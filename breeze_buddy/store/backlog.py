@@ -324,11 +324,12 @@ async def next_wake(tx: Transaction, campaign_id: str, *, now: datetime) -> date
     ).one()
     window = window_of(row.window)
     if window is not None:
-        with_leads = exists().where(own, leads.c.zones == campaign_zones.c.zones, READY)
-        zones = await tx.scalars(
-            select(campaign_zones.c.zones).where(campaign_zones.c.campaign_id == campaign_id, with_leads)
-        )
-        opens = (window.next_open(now, zones_of_text(zone)) for zone in zones)
+        zones = select(campaign_zones.c.zones).where(campaign_zones.c.campaign_id == campaign_id)
+        due = select(leads.c.id).where(own, WAITING, leads.c.due_at <= now).order_by(leads.c.due_at).limit(1)
+        if await tx.scalar(due) is None:
+            zones = zones.where(exists().where(own, leads.c.zones == campaign_zones.c.zones, READY))
+        # Else somebody became due while no line was free, and nobody has looked whose zone that is.
+        opens = (window.next_open(now, zones_of_text(zone)) for zone in await tx.scalars(zones))
         moments.extend(moment for moment in opens if moment > now)
     if await has_daily_cap(tx, campaign_id):
         # Also while calls are left of today: nobody would tell when they are used up.

@@ -105,3 +105,16 @@ async def test_a_lead_that_was_called_before_all_others_waits_its_turn_the_next_
     await stage.rejoin(hurried)
     assert [(await stage.row("leads", lead))["priority"] for lead in (hurried, best)] == [-3, 100]
     assert (await stage.grant_one()).lead_id == best
+
+
+async def test_a_window_is_waited_for_also_by_a_lead_that_became_due_while_no_line_was_free(stage: Stage) -> None:
+    await stage.number(channels=1)
+    await stage.lead(await stage.campaign("busy"), person(1))
+    await stage.grant_one()
+    template = a_template("office", calling_window={"start": "09:00", "end": "18:00", "time_zone": "UTC"})
+    campaign = await stage.campaign("closed", template=template)
+    await stage.lead(campaign, person(2), time_zone="UTC", due=NOON + timedelta(hours=7))
+    stage.pass_time(hours=7)
+    assert await stage.grant() == []
+    async with stage.database.read() as tx:
+        assert await backlog.next_wake(tx, campaign.id, now=stage.now) == NOON + timedelta(hours=21)

@@ -19,7 +19,7 @@ from breeze_buddy.activities.signals import Signals
 from breeze_buddy.domain.call import CallFacts, CallStatus, FailureClass
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.messages import CallEvent, DialResult, Grant, Standing, Waits
-from breeze_buddy.domain.pacing import TOO_LATE, AccountLimits, spacing
+from breeze_buddy.domain.pacing import TOO_LATE, AccountLimits
 from breeze_buddy.store import acceptance, attempts, pacing
 from breeze_buddy.store.acceptance import Accepted, AlreadyDialled, AlreadyRefused, DialOrder, Later, Unclear, Unusable
 from breeze_buddy.store.database import Database
@@ -117,21 +117,21 @@ class TelephonyActivities:
             case Unclear(order):
                 await self._dispatcher.dispatch()
                 return self._result("unclear", order, "an earlier run may have placed the call")
-            case Accepted(order, place_at, held):
-                await self._wait_for_turn(grant.campaign_id, place_at)
+            case Accepted(order, place_at, held, apart):
+                await self._wait_for_turn(grant.campaign_id, place_at, apart)
                 result = await self._place(order)
                 if held:
                     await self._dispatcher.dispatch()
                 return result
 
-    async def _wait_for_turn(self, campaign_id: str, at: datetime) -> None:
+    async def _wait_for_turn(self, campaign_id: str, at: datetime, apart: timedelta) -> None:
         """Until the moment that is this call's. Who comes too late for it takes another one: else two calls would
-        be nearer to each other than the rate allows.
+        be nearer to each other than the rate allows. Turns that are hardly `apart` need no such care.
         """
         for _ in range(_TURNS):
             await asyncio.sleep((at - self._database.now()).total_seconds())
             late = self._database.now() - at
-            if late <= TOO_LATE or spacing(self._limits.calls_per_second) < TOO_LATE:
+            if late <= TOO_LATE or apart < TOO_LATE:
                 return
             async with self._database.write() as tx:
                 at = await pacing.take_turn_again(tx, campaign_id, at, self._limits, now=self._database.now())

@@ -7,7 +7,7 @@ Every function is one step of one transaction and can be run twice: the second t
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from sqlalchemy import Row, update
@@ -47,12 +47,13 @@ class DialOrder:
 class Accepted:
     """Place the call at `place_at`, which is near and nobody else's. The intent is in this transaction.
 
-    `held`: due leads wait for a rate; grant the next line when the call is placed.
+    `held`: due leads wait for a rate; grant the next line when the call is placed. `apart`: the time to the next turn.
     """
 
     order: DialOrder
     place_at: datetime
     held: bool
+    apart: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ async def accept_grant(tx: Transaction, call_id: str, *, limits: AccountLimits, 
     if not turn.taken:
         return Later(turn.at)
     await change_call(tx, call_id, progress=Progress.INTENDED, intended_at=now)
-    return Accepted(_order(call, template, now), turn.at, turn.held)
+    return Accepted(_order(call, template, now), turn.at, turn.held, turn.apart)
 
 
 async def _refused_for_good(tx: Transaction, lead: Row[Any], now: datetime) -> tuple[str, Outcome] | None:

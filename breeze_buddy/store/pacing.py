@@ -5,7 +5,7 @@ does it; so the rates hold over all processes.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, bindparam, select, update
@@ -27,12 +27,14 @@ _OF_CAMPAIGN = select(campaigns.c.calls_per_second, campaigns.c.next_dial_at).wh
 class Turn:
     """When a call may be placed. `taken`: the clocks have moved on, the moment is this call's.
 
-    `held`: due leads wait for a rate, so whoever places a call grants the next line afterwards.
+    `held`: due leads wait for a rate, so whoever places a call grants the next line afterwards. `apart`: the time
+    to the next turn of the slower of the two rates.
     """
 
     at: datetime
     taken: bool
     held: bool
+    apart: timedelta
 
 
 async def account_clock(tx: Transaction) -> Row[Any]:
@@ -62,10 +64,11 @@ async def take_turn(
         own_rate = own.calls_per_second
         own_clock = own.next_dial_at if own_rate is not None else None
     at = slot(now, account.next_dial_at, own_clock)
+    apart = max(spacing(rate) for rate in (limits.calls_per_second, own_rate) if rate is not None)
     if at > now + LONGEST_HOLD:
-        return Turn(at, taken=False, held=account.held)
+        return Turn(at, taken=False, held=account.held, apart=apart)
     await _move_on(tx, campaign_id, at, limits, own_rate)
-    return Turn(at, taken=True, held=account.held)
+    return Turn(at, taken=True, held=account.held, apart=apart)
 
 
 async def take_turn_again(

@@ -13,7 +13,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
-# Less than a workflow task may take, so that the server does not give the task to another worker meanwhile.
+# Less than a workflow task may take. For what takes longer it is prolonged, at three events each eight seconds.
 _AT_ONCE = timedelta(seconds=5)
 
 

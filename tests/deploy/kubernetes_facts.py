@@ -133,7 +133,13 @@ KINDS: dict[str, dict[str, Any]] = {
     "Deployment": _kind(
         "apps/v1",
         "Deployment",
-        spec=_object("replicas selector template", replicas=_COUNT, selector=_SELECTOR, template=_POD),
+        spec=_object(
+            "replicas selector template",
+            replicas=_COUNT,
+            strategy=_object("type", type={"enum": ["Recreate", "RollingUpdate"]}),
+            selector=_SELECTOR,
+            template=_POD,
+        ),
     ),
     "StatefulSet": _kind(
         "apps/v1",

@@ -42,6 +42,18 @@ async def test_every_call_takes_its_own_turn(stage: Stage) -> None:
     assert seconds(turns) == [0, 0.206, 0.412, 0.618, 0.824]
 
 
+@pytest.mark.parametrize(("own", "of_all", "apart_s"), [(5, 1000, 0.206), (5, 2, 0.515), (None, 2, 0.515)])
+async def test_who_takes_a_turn_knows_how_far_off_the_next_one_is(
+    stage: Stage, own: float | None, of_all: float, apart_s: float
+) -> None:
+    stage.limits = AccountLimits(calls_per_second=of_all)
+    await stage.number(channels=1)
+    await stage.leads(await stage.campaign(calls_per_second=own), [person(0)])
+    answer = await stage.accept((await stage.grant_one()).call_id)
+    assert isinstance(answer, Accepted)
+    assert answer.apart == timedelta(seconds=apart_s)
+
+
 async def test_a_turn_that_is_far_off_is_not_taken(stage: Stage) -> None:
     await stage.number(channels=3)
     campaign = await stage.campaign(calls_per_second=0.5)

@@ -79,10 +79,10 @@ async def turnaround(folder: Path, *, seconds: float, numbers: int = 12) -> Turn
     by_number = sorted(witnessed, key=lambda call: (call["from"], call["times"]["created"]))
     for _, of_number in itertools.groupby(by_number, key=lambda call: call["from"]):
         for before, after in itertools.pairwise(of_number):
-            created_s = _seconds(after["times"]["created"])
+            asked_s = _seconds(after["times"]["created"])
             if before["sid"] in settled and before["times"]["ended"] is not None:
-                from_free.append(created_s - settled[before["sid"]])
-                from_end.append(created_s - _seconds(before["times"]["ended"]))
+                from_free.append(asked_s - settled[before["sid"]])
+                from_end.append(asked_s - _seconds(before["times"]["ended"]))
     created = created_s(witnessed)
     rate = (len(created) - 1) / (created[-1] - created[0])
     return Turnaround(rate, tuple(sorted(from_free)), tuple(sorted(from_end)))

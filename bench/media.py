@@ -21,6 +21,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.figures_table import table
 from bench.media_load import Load, percentile
@@ -122,12 +123,12 @@ async def run(plan: Plan, sounds: Sounds, rival: Path | None = None) -> Bench:
     """All servers of the plan, one after the other. `rival` is the interpreter that has Pipecat."""
     bench = Bench()
     ours = (sys.executable, "-m", "bench.media_server")
-    spoken = {"greeting_frames": GREETING_FRAMES, "reply_frames": REPLY_FRAMES}
+    spoken: dict[str, Any] = {"greeting_frames": GREETING_FRAMES, "reply_frames": REPLY_FRAMES}
 
-    def load(streams: int, url: str = STREAM_PATH, **more: int) -> Load:
-        files = {"sound": str(sounds.speech), "noise": str(sounds.noise)}
-        times = {"ramp_s": plan.ramp_s, "before_s": plan.before_s, "settle_s": plan.settle_s}
-        return Load(url, streams, plan.seconds, pause_s=3.0, **files, **times, **more)  # type: ignore[arg-type]
+    def load(streams: int, *, url: str = STREAM_PATH, **more: Any) -> Load:
+        files: dict[str, Any] = {"sound": str(sounds.speech), "noise": str(sounds.noise)}
+        times: dict[str, Any] = {"ramp_s": plan.ramp_s, "before_s": plan.before_s, "settle_s": plan.settle_s}
+        return Load(url, streams, plan.seconds, pause_s=3.0, **files, **times, **more)
 
     async def add(name: str, command: tuple[str, ...], asked: Load) -> None:
         print(f"{name}: {asked.streams} streams …", file=sys.stderr, flush=True)
@@ -137,12 +138,12 @@ async def run(plan: Plan, sounds: Sounds, rival: Path | None = None) -> Bench:
             bench.missing[name] = str(failed)
 
     if "wire" in plan.sections:
-        await add("echo", (sys.executable, "-m", "bench.media_echo"), load(plan.wire_streams, "/"))
+        await add("echo", (sys.executable, "-m", "bench.media_echo"), load(plan.wire_streams, url="/"))
         await add("wire", (*ours, "wire"), load(plan.wire_streams))
     if "talk" in plan.sections:
         await add("talk", (*ours, "talk"), load(plan.talk_streams, **spoken))
         if rival is not None and plan.rival_streams:
-            await add("pipecat", (str(rival), "bench/media_pipecat.py"), load(plan.rival_streams, "/"))
+            await add("pipecat", (str(rival), "bench/media_pipecat.py"), load(plan.rival_streams, url="/"))
     if "full" in plan.sections:
         await add("full", (*ours, "talk"), load(plan.full_streams, **spoken))
     if "burst" in plan.sections:

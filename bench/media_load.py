@@ -125,7 +125,7 @@ class Caller(WSListener):
         self._transport = transport
         load = self._plan.load
         transport.send(WSMsgType.TEXT, b'{"event":"connected","protocol":"Call","version":"1.0.0"}')
-        details = {
+        details: dict[str, object] = {
             "accountSid": "AC1",
             "callSid": f"CA{self._number}",
             "streamSid": self._sid,

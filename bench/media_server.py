@@ -26,7 +26,8 @@ import uvloop
 
 from bench.media_load import percentile
 from breeze_buddy.domain.conversation import ConversationReport, ConversationState
-from breeze_buddy.domain.template import Template, Voice
+from breeze_buddy.domain.providers import VoiceChoice
+from breeze_buddy.domain.template import Template
 from breeze_buddy.domain.transfer import TransferEnding
 from breeze_buddy.media import mulaw, twilio
 from breeze_buddy.media.directory import StreamCall
@@ -84,6 +85,9 @@ class Calls:
     async def transfer_is_open(self, call_id: str) -> bool:
         return False
 
+    async def answered_by_machine(self, call_id: str) -> bool:
+        return False
+
 
 class SaysYes:
     """Recognition that takes no time."""
@@ -100,7 +104,7 @@ class Hums:
     def __init__(self) -> None:
         self._sounds = {frames: b"\x95\x15" * (80 * frames) for frames in (GREETING_FRAMES, REPLY_FRAMES)}
 
-    async def speak(self, text: str, voice: Voice) -> AsyncIterator[SpokenChunk]:
+    async def speak(self, text: str, voice: VoiceChoice) -> AsyncIterator[SpokenChunk]:
         yield SpokenChunk(text, self._sounds[GREETING_FRAMES if text == GREETING else REPLY_FRAMES])
 
 

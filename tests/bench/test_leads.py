@@ -33,3 +33,11 @@ def test_windows_and_percentiles() -> None:
     assert most_within([0.0, 0.2, 0.4, 0.6, 0.8, 0.999], 1.0) == 6
     assert percentile(tuple(range(100)), 50) == 50
     assert percentile(tuple(range(100)), 99) == 99
+
+
+async def test_a_short_run_measures_pacing_and_lines_that_come_free() -> None:
+    figures = await run(Plan(only=("pacing", "turnaround"), seconds=6))
+    assert 3 < float(figures.by_name["paced_calls_per_s"]) <= 5
+    assert int(figures.by_name["paced_most_in_a_second"]) <= 5
+    free_ms, end_ms = (float(figures.by_name[f"{since}_to_dial_ms_p50"]) for since in ("line_free", "call_end"))
+    assert 0 < free_ms < end_ms

@@ -240,8 +240,10 @@ class CampaignActivities:
                     tx, campaign_id, CampaignStatus.CANCELLED, now=self._database.now(), reason=request.reason
                 )
         except IllegalTransition as error:
-            # It was completed in the same moment; then there is nothing to cancel.
+            # It was completed in the same moment: there is nothing to cancel, and who is added now is not meant.
             activity.logger.warning("%s", error)
+            async with self._database.read() as tx:
+                return await campaigns.progress(tx, campaign_id, now=self._database.now())
         await cancel_leads(self._database, campaign_id, hang_up=request.hang_up)
         pause_s = 0.2
         while True:

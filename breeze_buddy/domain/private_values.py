@@ -4,6 +4,7 @@ The flow may say them; whoever listens to the caller hears what callers say them
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 
 from breeze_buddy.domain.conversation import Utterance
@@ -44,4 +45,10 @@ class PrivateValues:
 
 
 def _pattern(words: Iterable[str], *, end: str = r"(?!\w)") -> re.Pattern[str]:
-    return re.compile(r"(?<!\w)" + r"\s+".join(map(re.escape, words)) + end, re.IGNORECASE)
+    return re.compile(r"(?<!\w)" + r"\s+".join(map(_spelled, words)) + end, re.IGNORECASE)
+
+
+def _spelled(word: str) -> str:
+    """A letter with an accent is one character or two, in a value and in a text about it."""
+    forms = dict.fromkeys((word, unicodedata.normalize("NFC", word), unicodedata.normalize("NFD", word)))
+    return "(?:" + "|".join(map(re.escape, forms)) + ")"

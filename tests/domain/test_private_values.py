@@ -1,6 +1,7 @@
 """What no language model is told: values in texts, also in the middle of a sentence that was cut off."""
 
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 from pydantic import ValidationError
@@ -28,6 +29,13 @@ PRIVATE = PrivateValues(("street", "name", "town", "nobody"), VALUES)
 def test_names_stand_in_the_places_of_values(text: str, told: str) -> None:
     assert PRIVATE.hide(text) == told
     assert PRIVATE.are_in(text) == (text != told)
+
+
+@pytest.mark.parametrize("of_value", ["NFC", "NFD"])
+@pytest.mark.parametrize("of_text", ["NFC", "NFD"])
+def test_a_letter_with_an_accent_may_be_one_character_or_two(of_value: str, of_text: str) -> None:
+    private = PrivateValues(["name"], {"name": normalize(of_value, "José García")})
+    assert private.hide(normalize(of_text, "Hello josé garcía, hello")) == "Hello [name], hello"
 
 
 def test_a_value_that_was_cut_off_is_hidden_as_far_as_it_was_said() -> None:

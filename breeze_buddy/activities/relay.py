@@ -107,14 +107,7 @@ class Relay:
             CampaignStatus.CREATED: (None, None),
             CampaignStatus.CANCELLED: (CANCEL, CancelRequest(hang_up=False)),
         }.get(campaign.status, (LEADS_FINISHED, None))
-        await self._signals.start_campaign(
-            campaign.id,
-            campaign.workflow_id or "",
-            name=campaign.name,
-            template_name=campaign.template_name,
-            signal=signal,
-            payload=payload,
-        )
+        await self._signals.wake_campaign(campaign, signal, payload)
 
     async def _try(self, sending: Awaitable[object]) -> int:
         """One failure does not keep the rest from being delivered."""

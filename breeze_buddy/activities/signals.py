@@ -16,6 +16,7 @@ from temporalio.common import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from breeze_buddy.domain import messages
+from breeze_buddy.domain.campaign import Campaign
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.store.grants import Granted
 
@@ -63,6 +64,18 @@ class Signals:
             attributes=attributes,
             summary=f"{start.masked_phone} · {start.campaign_name}",
         )
+
+    async def wake_campaign(self, campaign: Campaign, signal: str | None, payload: Any = None) -> None:
+        """Start the workflow of a campaign unless it runs, and signal it if there is something to say."""
+        if campaign.workflow_id is not None:
+            await self.start_campaign(
+                campaign.id,
+                campaign.workflow_id,
+                name=campaign.name,
+                template_name=campaign.template_name,
+                signal=signal,
+                payload=payload,
+            )
 
     async def start_campaign(
         self,

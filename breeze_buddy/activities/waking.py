@@ -18,10 +18,4 @@ async def wait_for_next_day(database: Database, signals: Signals, lead_id: str) 
         campaign = await campaigns.without_numbers(tx, lead.campaign_id)
         if not campaign.standing or not await has_daily_cap(tx, campaign.id):
             return
-    await signals.start_campaign(
-        campaign.id,
-        campaign.workflow_id or "",
-        name=campaign.name,
-        template_name=campaign.template_name,
-        signal=LEADS_ADDED,
-    )
+    await signals.wake_campaign(campaign, LEADS_ADDED)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Body, status
 from pydantic import BaseModel, Field
 
 from breeze_buddy.activities import cloning
-from breeze_buddy.api.campaigns import arrange_start, wake
+from breeze_buddy.api.campaigns import arrange_start
 from breeze_buddy.api.context import AContext
 from breeze_buddy.domain import messages
 from breeze_buddy.domain.campaign import Campaign, CampaignStatus, CloneRequest, RedialRequest
@@ -43,5 +43,5 @@ async def redial(context: AContext, campaign_id: str, request: RedialRequest) ->
         campaign = await campaigns.get(tx, campaign_id)
     if campaign.status is CampaignStatus.RUNNING:
         # Also when there was nothing new: the request before may have ended before this line.
-        await wake(context, campaign, signal=messages.LEADS_ADDED)
+        await context.signals.wake_campaign(campaign, messages.LEADS_ADDED)
     return Redialled(redialled=redialled, campaign=campaign)

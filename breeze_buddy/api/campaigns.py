@@ -1,7 +1,7 @@
 """Campaigns over REST: create, start, pause, resume, cancel, change, progress, leads."""
 
 import logging
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, status
 from pydantic import BaseModel
@@ -86,7 +86,7 @@ async def arrange_start(context: Context, campaign: Campaign) -> None:
         if campaign.recurrence is not None:
             await context.schedules.ensure(campaign)
         elif campaign.start_at is not None:
-            await wake(context, campaign, signal=None)
+            await context.signals.wake_campaign(campaign, None)
     except Unreachable as error:
         logger.error("%s; it is tried again", error, extra={"campaign_id": campaign.id})
 
@@ -128,7 +128,7 @@ async def change(context: AContext, campaign_id: str, changes: CampaignChanges) 
     if other_times and campaign.recurrence is not None:
         await context.schedules.ensure(campaign)
     elif other_times and campaign.start_at is not None:
-        await wake(context, campaign, signal=messages.RESCHEDULED)
+        await context.signals.wake_campaign(campaign, messages.RESCHEDULED)
     elif other_times and campaign.workflow_id is not None:
         await context.signals.to_workflow(campaign.workflow_id, messages.RESCHEDULED)
     if changes.pacing:
@@ -167,7 +167,7 @@ async def resume(context: AContext, campaign_id: str) -> Campaign:
 async def _run(context: Context, campaign_id: str) -> Campaign:
     async with context.database.write() as tx:
         campaign = await campaigns.set_status(tx, campaign_id, CampaignStatus.RUNNING, now=context.database.now())
-    await wake(context, campaign, signal=messages.RESUME)
+    await context.signals.wake_campaign(campaign, messages.RESUME)
     return campaign
 
 
@@ -200,21 +200,8 @@ async def cancel(
     if campaign.recurrence is not None:
         await context.schedules.delete(campaign_id)
     else:
-        await wake(context, campaign, signal=messages.CANCEL, payload=wanted)
+        await context.signals.wake_campaign(campaign, messages.CANCEL, wanted)
     return campaign
-
-
-async def wake(context: Context, campaign: Campaign, *, signal: str | None, payload: Any = None) -> None:
-    """Start the workflow of a campaign, or signal the one that runs. Raises Unreachable."""
-    if campaign.workflow_id is not None:
-        await context.signals.start_campaign(
-            campaign.id,
-            campaign.workflow_id,
-            name=campaign.name,
-            template_name=campaign.template_name,
-            signal=signal,
-            payload=payload,
-        )
 
 
 @router.get("/{campaign_id}/progress")

@@ -11,7 +11,7 @@ from breeze_buddy.activities.campaigns import tell_cancelled
 from breeze_buddy.activities.enrolment import new_lead, standing_campaign
 from breeze_buddy.activities.waking import wait_for_next_day
 from breeze_buddy.api.calls import CallAnswer, shown
-from breeze_buddy.api.campaigns import LeadPage, wake
+from breeze_buddy.api.campaigns import LeadPage
 from breeze_buddy.api.context import AContext
 from breeze_buddy.api.errors import Problem
 from breeze_buddy.domain import messages
@@ -101,7 +101,7 @@ async def push(context: AContext, response: Response, pushed: LeadPush) -> Lead:
                 await wait_for_next_day(context.database, context.signals, lead.id)
         if waits or lead.expires_at is not None:
             # Nobody comes free for a closed window or a time that ends: the campaign's workflow waits for them.
-            await wake(context, campaign, signal=messages.LEADS_ADDED)
+            await context.signals.wake_campaign(campaign, messages.LEADS_ADDED)
     return lead
 
 
@@ -151,7 +151,7 @@ async def dispatch_now(context: AContext, lead_id: str) -> Lead:
         campaign = await campaigns.get(tx, lead.campaign_id)
     if lead.status is LeadStatus.BACKLOG and campaign.status is CampaignStatus.RUNNING:
         # Its window may open before the time that the campaign's workflow waits for.
-        await wake(context, campaign, signal=messages.LEADS_ADDED)
+        await context.signals.wake_campaign(campaign, messages.LEADS_ADDED)
     return lead
 
 

@@ -7,7 +7,6 @@ when it refuses, nothing has changed on either side.
 from fastapi import APIRouter, status
 
 from breeze_buddy.activities.clients import twilio_client
-from breeze_buddy.api.campaigns import wake
 from breeze_buddy.api.context import AContext, Context
 from breeze_buddy.api.inbound_callbacks import webhooks
 from breeze_buddy.domain import messages
@@ -68,7 +67,7 @@ async def change(context: AContext, number_id: str, wanted: NumberUpdate) -> Num
         asleep = await campaigns.calling_from(tx, number_id) if number.enabled and number.daily_cap is not None else []
     await context.dispatcher.dispatch()
     for campaign in asleep:
-        await wake(context, campaign, signal=messages.LEADS_ADDED)
+        await context.signals.wake_campaign(campaign, messages.LEADS_ADDED)
     return number
 
 

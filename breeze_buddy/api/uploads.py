@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from breeze_buddy.activities.enrolment import check_leads
 from breeze_buddy.activities.signals import Unreachable
 from breeze_buddy.activities.uploading import LeadUpload
-from breeze_buddy.api.campaigns import Accepted, Refused, wake
+from breeze_buddy.api.campaigns import Accepted, Refused
 from breeze_buddy.api.context import AContext, Context
 from breeze_buddy.api.csv_records import MalformedCsv
 from breeze_buddy.api.errors import field_problem, refusal, validation_problems
@@ -173,7 +173,7 @@ async def _wake_running(context: Context, campaign_id: str) -> None:
     async with context.database.read() as tx:
         campaign = await campaigns.get(tx, campaign_id)
     if campaign.status is CampaignStatus.RUNNING:
-        await wake(context, campaign, signal=messages.LEADS_ADDED)
+        await context.signals.wake_campaign(campaign, messages.LEADS_ADDED)
 
 
 async def _wake_early(context: Context, campaign_id: str) -> None:

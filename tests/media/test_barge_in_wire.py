@@ -65,6 +65,7 @@ class Caller:
         self._messages = StreamMessages(f"MZ{place}")
         self._frames = 0  # of the agent since the last clear
         self._clears = asyncio.Queue[float]()
+        self._over = False
         self.delays_ms: list[float] = []
 
     async def begin(self) -> None:
@@ -77,6 +78,7 @@ class Caller:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read())
             await self._interrupt()
+            self._over = True
             await self._socket.send(self._messages.stop())
 
     async def _interrupt(self) -> None:
@@ -105,7 +107,7 @@ class Caller:
                         self._frames = 0
                     case "media":
                         self._frames += 1
-                    case "mark":
+                    case "mark" if not self._over:  # after `stop` nothing may come
                         await self._socket.send(self._messages.mark(event["mark"]["name"]))
 
     async def _make_noise(self, frames: int) -> None:

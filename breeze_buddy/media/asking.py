@@ -61,9 +61,13 @@ class Asked:
         most = keys_in_all(self.wanted)
         return ended or (most is not None and len(self._partial) + len(keys) >= most)
 
-    def _so_far(self, *, goes_on: bool) -> Unclear:
-        shortest = {
+    @property
+    def shortest(self) -> int:
+        """So many digits at least are asked for; 0 when any number of them will do."""
+        return {
             "digits": self.wanted.length or self.wanted.min_length or 0,
             "phone": SHORTEST_PHONE,
         }.get(self.wanted.value_type, 0)
-        return Unclear.MORE if goes_on and 0 < len(self._partial) < shortest else Unclear.NOTHING
+
+    def _so_far(self, *, goes_on: bool) -> Unclear:
+        return Unclear.MORE if goes_on and 0 < len(self._partial) < self.shortest else Unclear.NOTHING

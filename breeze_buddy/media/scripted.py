@@ -31,7 +31,7 @@ from breeze_buddy.domain.flow import (
     holds,
     way_on,
 )
-from breeze_buddy.domain.privacy import masked
+from breeze_buddy.domain.privacy import SHORTEST_NUMBER_SHOWN_IN_PART, masked
 from breeze_buddy.domain.transfer import TransferEnding
 from breeze_buddy.media.asking import Asked, Unclear
 from breeze_buddy.media.directory import StreamCall
@@ -217,7 +217,7 @@ class ScriptedConversation:
         if function is not None:
             return self._choose(function)
         if self._asked is not None:
-            return self._given(self._asked.pressed(keys))
+            return self._given(self._asked.pressed(keys), pressed=True)
         return self._not_understood(Ending.REACHED_END)
 
     @property
@@ -244,7 +244,7 @@ class ScriptedConversation:
         self._ask_for(missing)
         return [self._saying(missing.ask or missing.name)]
 
-    def _given(self, value: str | Unclear) -> list[Reply]:
+    def _given(self, value: str | Unclear, *, pressed: bool = False) -> list[Reply]:
         """What was asked for was given, or a part of it, or nothing that it could be."""
         if value is Unclear.MORE:
             return []
@@ -252,7 +252,8 @@ class ScriptedConversation:
             return self._not_understood(Ending.REACHED_END)
         wanted = self._asked.wanted
         if isinstance(wanted, Capture):
-            self._answers[wanted.name] = masked(value) if self.private else value
+            exact = pressed or self._asked.shortest >= SHORTEST_NUMBER_SHOWN_IN_PART
+            self._answers[wanted.name] = masked(value, exact=exact) if self.private else value
             return self._go(wanted.go)
         assert self._filling is not None
         self._filling.found[wanted.name] = value

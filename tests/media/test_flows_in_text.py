@@ -120,6 +120,21 @@ async def test_a_secret_number_is_kept_nowhere() -> None:
     assert "4242424242" not in report.model_dump_json()
 
 
+@pytest.mark.parametrize(
+    ("bounds", "kept"),
+    [({}, "•••"), ({"min_length": 6}, "•••"), ({"length": 12}, "•••3456"), ({"min_length": 12}, "•••3456")],
+)
+async def test_a_short_code_said_twice_shows_nothing_of_itself(bounds: dict[str, int], kept: str) -> None:
+    nodes = {
+        "start": {
+            "say": "Code?",
+            "then": {"action": "collect_digits", "name": "code", "secret": True, "go": "bye", **bounds},
+        }
+    }
+    _, report = await talk(nodes, "one two three four five six, one two three four five six")
+    assert report.answers == {"code": kept}
+
+
 async def test_global_functions_are_offered_wherever_something_is_asked() -> None:
     nodes = {
         "start": {"say": "Address?", "capture": {"name": "address", "go": "again"}},

@@ -119,6 +119,18 @@ def test_a_recogniser_in_a_loop_is_not_believed(heard: str, seconds: float, beli
     assert believable(heard, seconds) == believed
 
 
+@pytest.mark.parametrize(
+    ("heard", "believed"),
+    [
+        ("719352846. 719352846. 719352846. 71935", "719352846."),
+        ("719 352846. 719 352846. 719 352846. 719 35", "719 352846."),
+        ("719 352 98 9", "719 352 98 9"),
+    ],
+)
+def test_a_repetition_that_ends_within_a_number_is_folded(heard: str, believed: str) -> None:
+    assert believable(heard, 3.0, voiced_s=1.5) == believed
+
+
 def test_silence_is_no_time_in_which_digits_were_said() -> None:
     assert believable("1, 2, 3, 4. 1, 2, 3,", 3.5, voiced_s=1.2) == "1, 2, 3, 4."
     assert believable("1, 2, 3, 4. 1, 2, 3,", 3.5, voiced_s=2.0) == "1, 2, 3, 4. 1, 2, 3,"

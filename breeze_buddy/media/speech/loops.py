@@ -26,7 +26,7 @@ def believable(text: str, spoken_s: float, voiced_s: float | None = None) -> str
             if not _repeats(plain, start, unit):
                 continue
             if all(word.isdigit() for word in plain[start : start + unit]):
-                whole = (len(words) - start) % unit == 0
+                whole = (len(words) - start) % unit == 0 and plain[-1] == plain[-1 - unit]
                 most = max(2, round(sound_s * (MOST_DIGITS_A_SECOND if whole else DIGITS_A_SECOND)) + 1)
                 if _spoken_words(plain) > most:
                     return " ".join(words[: max(start + unit, _fitting(plain, most) if unit == 1 else 0)])
@@ -39,8 +39,16 @@ def believable(text: str, spoken_s: float, voiced_s: float | None = None) -> str
 
 
 def _repeats(words: list[str], start: int, unit: int) -> bool:
-    """Whether everything from `start` on is the same `unit` words over and over, the last time perhaps cut."""
-    return all(words[at] == words[at - unit] for at in range(start + unit, len(words)))
+    """Whether everything from `start` on is the same `unit` words over and over, the last time perhaps cut.
+
+    After two rounds a number may be cut within: "719352846. 719352846. 71935".
+    """
+    *again, last = range(start + unit, len(words))
+    if any(words[at] != words[at - unit] for at in again):
+        return False
+    once, cut = words[last - unit], words[last]
+    within = last >= start + 2 * unit and cut.isdigit() and once.isdigit() and once.startswith(cut)
+    return cut == once or within
 
 
 def _spoken_words(words: list[str]) -> int:

@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, dataclass
@@ -24,7 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.api_process import api_process
-from bench.postgres import PostgresMissing, cluster
+from bench.databases import each_database
+from bench.meanwhile import waits_ms
+from bench.process_figures import cpu_s
 from breeze_buddy.store.migrate import upgrade
 
 _TEMPLATE = {
@@ -94,38 +95,28 @@ async def _file(rows: int) -> AsyncIterator[bytes]:
     yield "".join(piece).encode()
 
 
-class _Memory:
-    """Of a process, in MB, and the CPU seconds it has used."""
-
-    def __init__(self, pid: int) -> None:
-        self._process = Path(f"/proc/{pid}")
-
-    def rss_mb(self) -> float:
-        pages = int((self._process / "statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-    def cpu_s(self) -> float:
-        fields = (self._process / "stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def _rss_mb(pid: int) -> float:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 async def measure(name: str, url: str, rows: int) -> Figures:
     """Upload to an empty database, then the same file again."""
     await upgrade(url)
     async with api_process(url) as api, httpx.AsyncClient(timeout=600, trust_env=False) as client:
-        return await _measured(name, client, api.url, _Memory(api.pid), rows)
+        return await _measured(name, client, api.url, api.pid, rows)
 
 
-async def _measured(name: str, client: httpx.AsyncClient, api: str, memory: _Memory, rows: int) -> Figures:
+async def _measured(name: str, client: httpx.AsyncClient, api: str, pid: int, rows: int) -> Figures:
     made = await client.post(f"{api}/campaigns", json={"name": "bulk", "template": _TEMPLATE})
     campaign = made.raise_for_status().json()["campaign"]["id"]
     (await client.post(f"{api}/campaigns/{campaign}/start")).raise_for_status()
     done = asyncio.Event()
-    others = asyncio.create_task(_ask_meanwhile(api, campaign, done))
-    watching = asyncio.create_task(_watch(client, api, campaign, memory, rows, done))
-    before_mb, cpu_before_s = memory.rss_mb(), memory.cpu_s()
+    others = asyncio.create_task(waits_ms(f"{api}/campaigns/{campaign}", done))
+    watching = asyncio.create_task(_watch(client, api, campaign, pid, rows, done))
+    before_mb, cpu_before_s = _rss_mb(pid), cpu_s(pid)
     seconds, said = await _upload(client, api, campaign, rows)
-    cpu_s = memory.cpu_s() - cpu_before_s
+    used_s = cpu_s(pid) - cpu_before_s
     done.set()
     latencies_ms = sorted(await others)
     at_tenth_mb, peak_mb = await watching
@@ -137,7 +128,7 @@ async def _measured(name: str, client: httpx.AsyncClient, api: str, memory: _Mem
         refused=said["refused_count"],
         seconds=seconds,
         rows_per_s=rows / seconds,
-        cpu_s=cpu_s,
+        cpu_s=used_s,
         rss_before_mb=before_mb,
         rss_at_tenth_mb=at_tenth_mb,
         rss_peak_mb=peak_mb,
@@ -156,30 +147,18 @@ async def _upload(client: httpx.AsyncClient, api: str, campaign: str, rows: int)
     return time.perf_counter() - began_s, answer.raise_for_status().json()
 
 
-async def _ask_meanwhile(api: str, campaign: str, done: asyncio.Event) -> list[float]:
-    """How many milliseconds somebody waits who reads the campaign while the file is read."""
-    latencies_ms = []
-    async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
-        while not done.is_set():
-            began_s = time.perf_counter()
-            (await client.get(f"{api}/campaigns/{campaign}")).raise_for_status()
-            latencies_ms.append((time.perf_counter() - began_s) * 1000)
-            await asyncio.sleep(0.02)
-    return latencies_ms
-
-
 async def _watch(
-    client: httpx.AsyncClient, api: str, campaign: str, memory: _Memory, rows: int, done: asyncio.Event
+    client: httpx.AsyncClient, api: str, campaign: str, pid: int, rows: int, done: asyncio.Event
 ) -> tuple[float, float]:
     """Memory after a tenth of the rows, and the most of all."""
     at_tenth_mb = peak_mb = 0.0
     while not done.is_set():
         found = (await client.get(f"{api}/campaigns/{campaign}/uploads")).json()
         if found and not at_tenth_mb and found[0]["rows"] >= rows / 10:
-            at_tenth_mb = memory.rss_mb()
-        peak_mb = max(peak_mb, memory.rss_mb())
+            at_tenth_mb = _rss_mb(pid)
+        peak_mb = max(peak_mb, _rss_mb(pid))
         await asyncio.sleep(0.1)
-    return at_tenth_mb or peak_mb, max(peak_mb, memory.rss_mb())
+    return at_tenth_mb or peak_mb, max(peak_mb, _rss_mb(pid))
 
 
 def _table(all_figures: list[Figures]) -> Table:
@@ -196,14 +175,7 @@ def _table(all_figures: list[Figures]) -> Table:
 
 async def run(rows: int) -> list[Figures]:
     """Both databases, one after the other. Without PostgreSQL's programs, SQLite alone."""
-    with tempfile.TemporaryDirectory(prefix="breeze-bench-") as folder:
-        found = [await measure("SQLite", f"sqlite+aiosqlite:///{folder}/breeze.db", rows)]
-    try:
-        with cluster() as url:
-            found.append(await measure("PostgreSQL", url, rows))
-    except PostgresMissing as error:
-        print(error, file=sys.stderr)
-    return found
+    return [await measure(name, url, rows) for name, url in each_database()]
 
 
 def main() -> None:

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import json
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
@@ -22,8 +21,9 @@ import httpx
 from sqlalchemy import func, insert, literal, select, text, update
 
 from bench.api_process import ApiProcess, api_process
+from bench.databases import each_database
 from bench.figures_table import table
-from bench.postgres import PostgresMissing, cluster
+from bench.meanwhile import waits_ms
 from bench.process_figures import cpu_s, machine, memory_mib
 from breeze_buddy.domain.call import Direction, Progress
 from breeze_buddy.domain.campaign import CampaignStatus, Pacing
@@ -180,7 +180,7 @@ class _Run:
 
     async def _watched(self, what: str, work: Callable[[], Awaitable[int]]) -> Figures:
         done = asyncio.Event()
-        others = asyncio.create_task(self._ask_meanwhile(done))
+        others = asyncio.create_task(waits_ms(self._campaign, done))
         watching = asyncio.create_task(self._memory(done))
         began_s, cpu_before_s = time.perf_counter(), cpu_s(self._api.pid)
         count = await work()
@@ -199,16 +199,6 @@ class _Run:
             others_ms_p99=latencies_ms[int(len(latencies_ms) * 0.99)],
             others_ms_max=latencies_ms[-1],
         )
-
-    async def _ask_meanwhile(self, done: asyncio.Event) -> list[float]:
-        latencies_ms = []
-        async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
-            while not done.is_set():
-                began_s = time.perf_counter()
-                (await client.get(self._campaign)).raise_for_status()
-                latencies_ms.append((time.perf_counter() - began_s) * 1000)
-                await asyncio.sleep(0.02)
-        return latencies_ms
 
     async def _memory(self, done: asyncio.Event) -> list[float]:
         samples = [memory_mib(self._api.pid)]
@@ -232,13 +222,9 @@ async def measure(name: str, url: str, count: int) -> list[Figures]:
 
 async def run(count: int) -> list[Figures]:
     """Both databases, one after the other. Without PostgreSQL's programs, SQLite alone."""
-    with tempfile.TemporaryDirectory(prefix="breeze-bench-") as folder:
-        found = await measure("SQLite", f"sqlite+aiosqlite:///{folder}/breeze.db", count)
-    try:
-        with cluster() as url:
-            found += await measure("PostgreSQL", url, count)
-    except PostgresMissing as error:
-        print(error, file=sys.stderr)
+    found: list[Figures] = []
+    for name, url in each_database():
+        found += await measure(name, url, count)
     return found
 
 

@@ -30,18 +30,17 @@ async def step(
     `at_most` is how long it may take at once; None: not at once at all. Raises FailureError when it failed for good.
     (What fails at once comes without an ActivityError around it.)
     """
-    if at_most is None:
-        return await workflow.execute_activity_method(method, args=args, summary=summary, **otherwise)
-    try:
-        return await workflow.execute_local_activity_method(
-            method,
-            args=args,
-            start_to_close_timeout=at_most,
-            schedule_to_close_timeout=at_most,
-            retry_policy=RetryPolicy(maximum_attempts=1),
-            summary=summary,
-        )
-    except FailureError as error:
-        if is_cancelled_exception(error) or (isinstance(error, ApplicationError) and error.non_retryable):
-            raise
+    if at_most is not None:
+        try:
+            return await workflow.execute_local_activity_method(
+                method,
+                args=args,
+                start_to_close_timeout=at_most,
+                schedule_to_close_timeout=at_most,
+                retry_policy=RetryPolicy(maximum_attempts=1),
+                summary=summary,
+            )
+        except FailureError as error:
+            if is_cancelled_exception(error) or (isinstance(error, ApplicationError) and error.non_retryable):
+                raise
     return await workflow.execute_activity_method(method, args=args, summary=summary, **otherwise)

@@ -63,7 +63,8 @@ $(READY): constraints.txt pyproject.toml
 # Workflow histories for the replay tests: only for a change that is meant to break running workflows.
 histories: $(READY)
 	SAVE_HISTORIES=1 $(BIN)/python -m pytest tests/workflows/test_lead_life.py tests/workflows/test_inbound.py \
-		tests/workflows/test_transfer.py tests/workflows/test_campaign_life.py tests/workflows/test_analysis.py
+		tests/workflows/test_transfer.py tests/workflows/test_campaign_life.py tests/workflows/test_analysis.py \
+		tests/workflows/test_wrapping_up.py
 
 # Eight dispatchers on one PostgreSQL.
 race: $(READY)

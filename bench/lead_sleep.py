@@ -115,6 +115,7 @@ async def _put_to_sleep(stack: LeadStack, campaign_id: str, due: dict[str, tuple
                     template_name="asleep",
                     masked_phone="+12…",
                     dials_at_once=True,
+                    ends_at_once=True,
                 ),
                 id=messages.lead_workflow_id(grant.lead_id),
                 task_queue=messages.TASK_QUEUE,

@@ -30,6 +30,7 @@ from breeze_buddy.activities.signals import Signals
 from breeze_buddy.activities.sweep import SweepActivities
 from breeze_buddy.activities.telephony import TelephonyActivities
 from breeze_buddy.activities.transfers import TransferActivities
+from breeze_buddy.activities.wrapping_up import WrapUpActivities
 from breeze_buddy.domain.messages import RETENTION_SCHEDULE_ID, SWEEP_SCHEDULE_ID
 from breeze_buddy.settings import Settings
 from breeze_buddy.store.database import Database
@@ -81,6 +82,7 @@ class WorkerProcess:
         recordings = RecordingActivities(database, twilio, files)
         policy = WebhookPolicy(settings.webhook_signing_secret, settings.webhook_allow_private)
         notifications = self._notifications = NotificationActivities(database, policy)
+        wrap_up = WrapUpActivities(recordings, notifications)
         analyses = self._analyses = AnalysisActivities(database, settings)
         sweep = SweepActivities(database, signals, CampaignSchedules(client, settings.temporal_task_queue))
         self.relay = Relay(database, dispatcher, signals)
@@ -121,6 +123,7 @@ class WorkerProcess:
                 recordings.delete_expired_recordings,
                 sweep.sweep,
                 notifications.notify,
+                wrap_up.keep_and_report,
                 analyses.analyse_call,
             ],
             workflow_runner=SandboxedWorkflowRunner() if sandboxed else UnsandboxedWorkflowRunner(),

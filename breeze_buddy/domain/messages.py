@@ -115,6 +115,7 @@ class LeadStart(_Message):
     template_name: str
     masked_phone: str = Field(description="for the UI; never the whole number")
     dials_at_once: bool = Field(False, description="dialled within the workflow task; leads begun before that are not")
+    ends_at_once: bool = Field(False, description="kept and reported in one step; leads begun before that are not")
 
 
 class CallEvent(_Message):
@@ -189,6 +190,13 @@ class CallSummary(_Message):
     sid: str | None
     duration_s: int | None
     recording: bool
+
+
+class WrappedUp(_Message):
+    """What was done at once at the end of a lead: recordings held, and whether nobody has to be told any more."""
+
+    held: int
+    told: bool
 
 
 class LeadResult(_Message):

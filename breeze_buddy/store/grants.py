@@ -35,6 +35,7 @@ def granted(
             template_name=template,
             masked_phone=mask(lead.phone),
             dials_at_once=True,
+            ends_at_once=True,
         ),
     )
 

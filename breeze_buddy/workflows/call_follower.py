@@ -33,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
 
 # Of a longer call the recording takes more than a moment to fetch, or might.
 _BRIEF_S = 300
+KEEP_RECORDING = "keep the recording"
 
 
 class CallFollower:
@@ -226,17 +227,24 @@ class CallFollower:
 
     async def _fetch_recording(self, call_id: str, waits: Waits, *, brief: bool) -> bool:
         await self._wait(lambda: call_id in self._recorded, waits.recording_s, "for the recording")
-        store, event, summary = RecordingActivities.store_recording, CallEvent(call_id=call_id), "keep the recording"
+        event = CallEvent(call_id=call_id)
         try:
-            held: int
-            if brief:
-                held = await step(store, args=[event], summary=summary, otherwise=RECORDING)
-            else:
-                held = await workflow.execute_activity_method(store, event, summary=summary, **RECORDING)
+            held = await (self._keep_brief_recording(event) if brief else self._keep_long_recording(event))
         except FailureError as error:
             workflow.logger.error("the recording of call %s was given up: %s", call_id, error.cause or error)
             return False
         return held > 0
+
+    async def _keep_brief_recording(self, event: CallEvent) -> int:
+        held: int = await step(
+            RecordingActivities.store_recording, args=[event], summary=KEEP_RECORDING, otherwise=RECORDING
+        )
+        return held
+
+    async def _keep_long_recording(self, event: CallEvent) -> int:
+        return await workflow.execute_activity_method(
+            RecordingActivities.store_recording, event, summary=KEEP_RECORDING, **RECORDING
+        )
 
     async def _wait(self, done: Callable[[], bool], for_s: float, what: str) -> bool:
         """Wait until `done`; False when that took longer than `for_s` seconds."""

@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from breeze_buddy.activities.notifications import NotificationActivities
     from breeze_buddy.activities.signals import ATTEMPTS, CALL_OUTCOME, LEAD_STATUS
     from breeze_buddy.activities.telephony import TelephonyActivities
+    from breeze_buddy.activities.wrapping_up import WrapUpActivities
     from breeze_buddy.domain import messages
     from breeze_buddy.domain.lead import LeadStatus
     from breeze_buddy.domain.messages import (
@@ -30,11 +31,12 @@ with workflow.unsafe.imports_passed_through():
         LeadStart,
         Standing,
         Waits,
+        WrappedUp,
     )
     from breeze_buddy.domain.pacing import LONGEST_HOLD
-    from breeze_buddy.workflows.call_follower import CallFollower
+    from breeze_buddy.workflows.call_follower import KEEP_RECORDING, CallFollower
     from breeze_buddy.workflows.options import ONE_REQUEST, SHORT, WEBHOOK
-    from breeze_buddy.workflows.steps import step
+    from breeze_buddy.workflows.steps import AT_ONCE, at_once, is_final, step
 
 
 # The webhook hears of a lead's end without the analysis, when a model takes longer than this.
@@ -55,6 +57,8 @@ class LeadWorkflow(CallFollower):
         self._calls: list[CallSummary] = []
         self._recorded_calls: list[int] = []
         self._notify = False
+        self._told = False
+        self._tried_at_once = False
         self._result: str | None = None
 
     @workflow.run
@@ -195,11 +199,36 @@ class LeadWorkflow(CallFollower):
         for place, held in zip(self._recorded_calls, kept, strict=True):
             self._calls[place] = self._calls[place].model_copy(update={"recording": held})
         late = await self._late_analyses()
-        if self._notify:
+        if self._notify and not self._told:
             await self._report(self._lead.lead_id)
         await self._analysed()
         if self._notify and any(one.result() for one in late):
             await self._report(self._lead.lead_id, messages.EVENT_ANALYSIS_COMPLETED)
+
+    async def _keep_brief_recording(self, event: CallEvent) -> int:
+        """The last that a finished lead's report waits for is kept in one step with the report."""
+        if not self._report_is_next:
+            return await super()._keep_brief_recording(event)
+        self._tried_at_once = True
+        try:
+            done: WrappedUp = await at_once(
+                WrapUpActivities.keep_and_report,
+                args=[event, self._lead.lead_id],
+                summary=f"{KEEP_RECORDING}, post-call webhook",
+            )
+        except FailureError as error:
+            if is_final(error):
+                raise
+            return await super()._keep_brief_recording(event)
+        self._told = done.told
+        return done.held
+
+    @property
+    def _report_is_next(self) -> bool:
+        """Whether the webhook waits for one recording and nothing else."""
+        keeping = sum(not one.done() for one in self._keeping)
+        finished = self._standing.status is LeadStatus.FINISHED
+        return self._lead.ends_at_once and finished and self._notify and keeping == 1 and not self._analyses
 
     async def _late_analyses(self) -> list[asyncio.Task[bool]]:
         """Wait for the analyses, but not for a model that is away; those that are not there by then."""
@@ -214,7 +243,13 @@ class LeadWorkflow(CallFollower):
     async def _report(self, *told: str) -> None:
         """To the webhook: the lead, and the event when it is another than the lead's end."""
         try:
-            await step(NotificationActivities.notify, args=told, summary="post-call webhook", otherwise=WEBHOOK)
+            await step(
+                NotificationActivities.notify,
+                args=told,
+                summary="post-call webhook",
+                otherwise=WEBHOOK,
+                at_most=None if self._tried_at_once else AT_ONCE,
+            )
         except FailureError as error:
             workflow.logger.error("the post-call webhook was given up: %s", error.cause or error)
 

@@ -14,7 +14,24 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 # Less than a workflow task may take. For what takes longer it is prolonged, at three events each eight seconds.
-_AT_ONCE = timedelta(seconds=5)
+AT_ONCE = timedelta(seconds=5)
+
+
+async def at_once(method: Any, *, args: Sequence[Any], summary: str, at_most: timedelta = AT_ONCE) -> Any:
+    """The result of an activity of ours, tried once, within the workflow task. Raises FailureError when it failed."""
+    return await workflow.execute_local_activity_method(
+        method,
+        args=args,
+        start_to_close_timeout=at_most,
+        schedule_to_close_timeout=at_most,
+        retry_policy=RetryPolicy(maximum_attempts=1),
+        summary=summary,
+    )
+
+
+def is_final(error: FailureError) -> bool:
+    """Whether another try would come to the same, or is not wanted."""
+    return is_cancelled_exception(error) or (isinstance(error, ApplicationError) and error.non_retryable)
 
 
 async def step(
@@ -23,7 +40,7 @@ async def step(
     args: Sequence[Any],
     summary: str,
     otherwise: dict[str, Any],
-    at_most: timedelta | None = _AT_ONCE,
+    at_most: timedelta | None = AT_ONCE,
 ) -> Any:
     """The result of an activity of ours that can be run twice: at once, or as an activity with the options `otherwise`.
 
@@ -32,15 +49,8 @@ async def step(
     """
     if at_most is not None:
         try:
-            return await workflow.execute_local_activity_method(
-                method,
-                args=args,
-                start_to_close_timeout=at_most,
-                schedule_to_close_timeout=at_most,
-                retry_policy=RetryPolicy(maximum_attempts=1),
-                summary=summary,
-            )
+            return await at_once(method, args=args, summary=summary, at_most=at_most)
         except FailureError as error:
-            if is_cancelled_exception(error) or (isinstance(error, ApplicationError) and error.non_retryable):
+            if is_final(error):
                 raise
     return await workflow.execute_activity_method(method, args=args, summary=summary, **otherwise)

@@ -37,5 +37,6 @@ def test_there_are_histories_of_leads_and_campaigns() -> None:
     names = {file.stem for file in HISTORIES}
     assert {"lead_retry", "lead_lost_callback", "lead_lost_request", "lead_cancelled_in_cooldown"} <= names
     assert {"lead_retry_dialled_at_once", "lead_lost_request_dialled_at_once"} <= names
+    assert {"lead_kept_and_reported", "lead_reported_twice"} <= names
     assert {"campaign_completed", "campaign_started_by_the_clock"} <= names
     assert {"transfer_talked", "transfer_came_back", "transfer_lost_callback"} <= names

@@ -105,6 +105,8 @@ class LinePool:
     def choose(self, number_ids: Collection[str], phone: str) -> NumberLines | None:
         """The number to call `phone` from."""
         usable = self.usable(number_ids)
+        if len(usable) == 1:
+            return usable[0]  # however far: where people are is not worked out for nothing
         return min(usable, key=lambda n: (-nearness(n.phone, phone), n.called_today, -n.free, n.id), default=None)
 
     def take(self, number: NumberLines) -> None:

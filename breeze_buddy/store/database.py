@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from breeze_buddy.store import limits, sqlite_connections
 from breeze_buddy.store.errors import UnusableText
+from breeze_buddy.store.lanes import LaneConnection
 
 SQLITE_BUSY_MS = 30_000
 # Any constants: the advisory locks on PostgreSQL under which lines are granted, campaigns made, pods allocated.
@@ -70,15 +71,15 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Transaction]:
         """A transaction that is committed at the end, or rolled back when an exception passes."""
-        async with self._turn, self._engine.connect() as connection:
-            connection = await connection.execution_options(breeze_write=True)
+        async with self._turn, LaneConnection(self._engine) as connection:
+            await connection.execution_options(breeze_write=True)
             async with connection.begin():
                 yield connection
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
         """A transaction that changes nothing."""
-        async with self._engine.connect() as connection, connection.begin():
+        async with LaneConnection(self._engine) as connection, connection.begin():
             yield connection
 
     async def answers(self) -> bool:

@@ -31,6 +31,7 @@ from breeze_buddy.activities.sweep import SweepActivities
 from breeze_buddy.activities.telephony import TelephonyActivities
 from breeze_buddy.activities.transfers import TransferActivities
 from breeze_buddy.activities.wrapping_up import WrapUpActivities
+from breeze_buddy.cli.in_the_loop import InTheLoop
 from breeze_buddy.domain.messages import RETENTION_SCHEDULE_ID, SWEEP_SCHEDULE_ID
 from breeze_buddy.settings import Settings
 from breeze_buddy.store.database import Database
@@ -126,6 +127,7 @@ class WorkerProcess:
                 wrap_up.keep_and_report,
                 analyses.analyse_call,
             ],
+            workflow_task_executor=InTheLoop(1),
             workflow_runner=SandboxedWorkflowRunner() if sandboxed else UnsandboxedWorkflowRunner(),
             interceptors=(AtOnceLimit(), *interceptors),
             max_cached_workflows=2000,

@@ -26,19 +26,25 @@ class _Lane(greenlet):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.idle = True
+        self.result: Any = None
+        self.error: Exception | None = None
 
     def run(self, work: Callable[[], Any]) -> None:
         while True:
-            done: tuple[Any, Exception | None]
             try:
-                done = work(), None
+                self.result = work()
             except Exception as error:  # noqa: BLE001 (it is raised where it is waited for)
-                done = None, error
+                self.error = error
             self.idle = True
             del work
             assert self.parent is not None
-            work = self.parent.switch(done)
-            del done
+            work = self.parent.switch()
+
+    def taken(self) -> tuple[Any, Exception | None]:
+        """What came of it: nothing of it stays in a lane that is idle."""
+        result, error = self.result, self.error
+        self.result = self.error = None
+        return result, error
 
 
 class _Kept(threading.local):
@@ -70,15 +76,15 @@ async def run(work: Callable[[], Any]) -> Any:
         else:
             said = lane.switch(value)
     lane.gr_context = None
+    result, error = lane.taken()
     if len(free) < _MOST_KEPT:
         free.append(lane)
-    result, error = said
     if error is None:
         return result
     try:
         raise error
     finally:
-        del said, error  # an error that knows this frame, which knows the error, would stay for long
+        del error  # which knows this frame, and would stay for long if the frame knew it
 
 
 class LaneConnection(AsyncConnection):

@@ -1,9 +1,12 @@
 """Statements share greenlets, and nobody notices: results, errors, cancelling, threads."""
 
 import asyncio
+import contextlib
 import contextvars
+import weakref
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -77,6 +80,27 @@ async def test_who_is_cancelled_while_it_waits_cleans_up_within() -> None:
         await waiting
     assert told == ["cleaned up"]
     assert await lanes.run(lambda: "still there") == "still there"
+
+
+async def test_an_idle_lane_keeps_nothing() -> None:
+    made: list[weakref.ref[Any]] = []
+
+    class Rows:
+        def __init__(self) -> None:
+            made.append(weakref.ref(self))
+
+    class Odd(Exception):
+        pass
+
+    def work(failing: bool) -> Rows:
+        if failing:
+            raise Odd(Rows())
+        return Rows()
+
+    await lanes.run(partial(work, False))
+    with contextlib.suppress(Odd):
+        await lanes.run(partial(work, True))
+    assert [one() for one in made] == [None, None]
 
 
 async def test_each_thread_has_lanes_of_its_own(tmp_path: Path) -> None:

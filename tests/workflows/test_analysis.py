@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from aiohttp import web
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
@@ -19,6 +18,7 @@ from breeze_buddy.store.database import Database
 from tests.media.vendors.openai_chat import OpenAiChat, Reply
 from tests.media.vendors.serving import serving
 
+from .hook import Hook
 from .rig import Rig, SkippedClock
 
 ANALYSIS: dict[str, Any] = {
@@ -114,31 +114,14 @@ async def test_summary_sentiment_and_variables_are_part_of_the_call_and_what_is_
     assert tool["function"]["parameters"]["properties"]["variables"]["properties"]["day"]["format"] == "date"
 
 
-class Hook:
-    """A customer's server, with its own idea of when an answer is due."""
-
-    def __init__(self) -> None:
-        self.told: list[dict[str, Any]] = []
-
-    @property
-    def app(self) -> web.Application:
-        app = web.Application()
-        app.router.add_post("/hook", self._take)
-        return app
-
-    async def _take(self, request: web.Request) -> web.Response:
-        self.told.append(await request.json())
-        return web.Response()
-
-    @property
-    def heard(self) -> list[tuple[str, str | None]]:
-        """Each event with the summary of its call."""
-        found = []
-        for one in self.told:
-            (call,) = one["calls"]
-            analysis = call["conversation"]["analysis"]
-            found.append((one["event"], analysis["summary"] if analysis else None))
-        return found
+def heard(hook: Hook) -> list[tuple[str, str | None]]:
+    """Each event with the summary of its call."""
+    found = []
+    for one in hook.told:
+        (call,) = one["calls"]
+        analysis = call["conversation"]["analysis"]
+        found.append((one["event"], analysis["summary"] if analysis else None))
+    return found
 
 
 async def test_the_webhook_tells_the_analysis_with_the_end_of_the_lead(rig: Rig, chat: OpenAiChat) -> None:
@@ -151,7 +134,7 @@ async def test_the_webhook_tells_the_analysis_with_the_end_of_the_lead(rig: Rig,
         lead = await rig.lead_in(phone, "FINISHED")
         await rig.result(lead)
         await rig.save_lead("analysed", lead)
-    assert hook.heard == [("lead.finished", "They want it on Friday.")]
+    assert heard(hook) == [("lead.finished", "They want it on Friday.")]
     (call,) = hook.told[0]["calls"]
     assert call["conversation"]["analysis"]["sentiment"] == "positive"
     assert call["conversation"]["analysis"]["variables"] == {"day": "2199-11-27"}
@@ -191,7 +174,7 @@ async def test_a_model_that_is_away_does_not_hold_up_the_webhook_which_hears_of_
         if answers:
             await rig.save_lead("late_analysis", lead)
     later = [("analysis.completed", "They want it on Friday.")] if answers else []
-    assert hook.heard == [("lead.finished", None), *later]
+    assert heard(hook) == [("lead.finished", None), *later]
 
 
 async def test_what_is_private_is_not_read(rig: Rig, chat: OpenAiChat) -> None:

@@ -1,7 +1,8 @@
 """What an ordinary lead costs, next to the least that a durable call can cost on the same Temporal server.
 
-Both are run with the same number of calls at a time, one after the other, as fast as they go. CPU is what the operating
-system says that Temporal and the worker have used, divided by the leads.
+Both are run with the same number of calls at a time, in turns, so that a machine that grows slower does so for both,
+and as fast as they go. CPU is what the operating system says that Temporal and the worker have used, divided by the
+leads.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from bench.lead_stack import LeadStack, lead_stack, phones, until
 from bench.minimal_lead import TASK_QUEUE, one_lead
@@ -21,6 +23,7 @@ from breeze_buddy.domain.messages import lead_workflow_id
 from breeze_buddy.store import leads as lead_rows
 
 WARM_UP = 20
+TURNS = 2
 _SAMPLE = 20
 
 
@@ -52,14 +55,28 @@ class LeadCost:
 
 
 async def measure(folder: Path, *, leads: int, lines: int) -> LeadCost:
-    """So many of each, after a warm-up, `lines` at a time."""
+    """So many of each, after warm-ups, `lines` at a time."""
+    minimal, ordinary = [], []
     async with lead_stack(folder) as stack:
-        minimal = await _minimal(stack, leads, lines)
-        ordinary = await _ordinary(stack, leads, lines)
-    return LeadCost(minimal, ordinary)
+        number = await stack.number("+14155550100", channels=lines)
+        for turn in range(TURNS):
+            minimal.append(await _minimal(stack, leads // TURNS, lines, turn))
+            ordinary.append(await _ordinary(stack, leads // TURNS, lines, number, turn))
+    return LeadCost(_together(minimal), _together(ordinary))
 
 
-async def _minimal(stack: LeadStack, leads: int, lines: int) -> Cost:
+def _together(costs: list[Cost]) -> Cost:
+    """The mean of runs of the same size, and their longest history."""
+    return Cost(
+        server_ms=fmean(one.server_ms for one in costs),
+        worker_ms=fmean(one.worker_ms for one in costs),
+        history_events=max(one.history_events for one in costs),
+        leads_per_s=fmean(one.leads_per_s for one in costs),
+        api_ms=fmean(one.api_ms for one in costs),
+    )
+
+
+async def _minimal(stack: LeadStack, leads: int, lines: int, turn: int) -> Cost:
     address = stack.temporal.service_client.config.target_host
     spec = ChildSpec(
         "minimal-worker",
@@ -73,9 +90,9 @@ async def _minimal(stack: LeadStack, leads: int, lines: int) -> Cost:
         await worker.until_ready()
         assert worker.pid is not None
         pids = {"server": stack.pids["temporal"], "worker": worker.pid}
-        await _minimal_leads(stack, WARM_UP, lines, run="warm")
+        await _minimal_leads(stack, WARM_UP, lines, run=f"warm-{turn}")
         before, began = CpuReading.of(pids), time.monotonic()
-        ids = await _minimal_leads(stack, leads, lines, run="measured")
+        ids = await _minimal_leads(stack, leads, lines, run=f"measured-{turn}")
         took_s = time.monotonic() - began
         await asyncio.sleep(1)  # what the server does behind a workflow's end is part of its cost
         used = CpuReading.of(pids).since(before)
@@ -95,13 +112,12 @@ async def _minimal_leads(stack: LeadStack, count: int, lines: int, *, run: str) 
     return list(await asyncio.gather(*(one(phone) for phone in phones(count))))
 
 
-async def _ordinary(stack: LeadStack, leads: int, lines: int) -> Cost:
-    number = await stack.number("+14155550100", channels=lines)
+async def _ordinary(stack: LeadStack, leads: int, lines: int, number: str, turn: int) -> Cost:
     pids = {"server": stack.pids["temporal"], "worker": stack.pids["worker"], "api": stack.pids["api"]}
     async with WebhookReceiver() as receiver:
-        await _campaign(stack, receiver, number, "warm-up", phones(WARM_UP))
+        await _campaign(stack, receiver, number, f"warm-up {turn}", phones(WARM_UP))
         before, began = CpuReading.of(pids), time.monotonic()
-        campaign_id = await _campaign(stack, receiver, number, "measured", phones(leads, first=WARM_UP))
+        campaign_id = await _campaign(stack, receiver, number, f"measured {turn}", phones(leads, first=WARM_UP))
         took_s = time.monotonic() - began
         await asyncio.sleep(1)
         used = CpuReading.of(pids).since(before)

@@ -29,7 +29,7 @@ class Plan:
     """How much of each. Numbers are those of the targets; a test takes far less."""
 
     only: tuple[str, ...] = SECTIONS
-    cost_leads: int = 500
+    cost_leads: int = 1000
     leads: int = 10_000
     lines: int = 20
     sleepers: int = 20_000

@@ -23,7 +23,8 @@ STILL_BUSY_S = 0.25
 
 
 class Answers:
-    """Times are those of the loop's clock. `silence_s` is when silence will have been an answer."""
+    """Times are those of the loop's clock. `silence_s` is when silence will have been an answer, `cut_s` when the
+    stream began, in a call that had been interrupted."""
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class Answers:
         playback: Playback,
         transcript: ConversationLog,
         interruptions: Interruptions,
+        cut_s: float | None,
     ) -> None:
         self._conversation = conversation
         self._turns = turns
@@ -44,7 +46,7 @@ class Answers:
         self._transcript = transcript
         self._figures = transcript.figures
         self._interruptions = interruptions
-        self._keypad = Keypad()
+        self._keypad = Keypad(cut_s=cut_s)
         self._unanswered: list[str] = []  # said while the caller was already speaking again
         self._silences = 0  # in a row
         self._private_until_s = float("-inf")  # what began before this was said for nobody's ears

@@ -159,6 +159,8 @@ class ScriptedConversation:
                 return False  # the beginning of a longer one
             if keys in digits:
                 return True
+            if self._asked is None:  # a wrong code is one answer, not as many as it has keys
+                return len(keys) >= max(map(len, digits), default=1)
         return self._asked is None or self._asked.completes(keys)
 
     @property

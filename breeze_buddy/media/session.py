@@ -215,6 +215,7 @@ class StreamSession:
         machines = MachineWatch.of(call, self._directory)
         began_s = loop.time()
         resume = call.resume
+        cut_s = began_s if resume is not None and resume.returned is None else None
         if (
             resume is not None and resume.returned is None and not resume.parting
         ):  # waiting for a human is not talking too long
@@ -226,6 +227,7 @@ class StreamSession:
             playback=self._playback,
             transcript=transcript,
             call_began_s=began_s,
+            cut_s=cut_s,
             on_state=lambda: keeper.keep(
                 transcript.state(
                     conversation,

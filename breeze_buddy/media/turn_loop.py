@@ -66,8 +66,8 @@ class TurnLoop:
     """Runs one conversation to its end.
 
     `on_state` is called whenever the conversation has moved; it must not block. `hold` asks for humans and posts
-    `HandedBack`. `call_began_s` is the loop's time from which the longest call is counted. `machines` says whether a
-    machine has taken the call; None: nobody asks.
+    `HandedBack`. `call_began_s` is the loop's time from which the longest call is counted, `cut_s` when the stream
+    began, in a call that had been interrupted. `machines` says whether a machine has taken the call; None: nobody asks.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class TurnLoop:
         playback: Playback,
         transcript: ConversationLog,
         call_began_s: float,
+        cut_s: float | None,
         on_state: Callable[[], None],
         hold: Hold,
         machines: MachineWatch | None = None,
@@ -126,6 +127,7 @@ class TurnLoop:
             playback=playback,
             transcript=transcript,
             interruptions=self._interruptions,
+            cut_s=cut_s,
         )
         self._time_up_s: float | None = call_began_s + self._longest_s
 

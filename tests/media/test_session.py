@@ -481,6 +481,60 @@ def test_a_conversation_goes_on_elsewhere_with_an_apology_and_the_last_question(
     assert report.answers == {"address": "Garden Street", "pin": "5678"}
 
 
+CODE = {"say": "Please key in your code.", "capture": {"name": "code", "kind": "digits", "length": 4, "go": "again"}}
+AGAIN = {"say": "And once more?", "functions": [{"name": "same", "digits": "1234", "go": "bye"}]}
+TWICE = {
+    "nodes": {
+        "start": CODE,
+        "again": AGAIN,
+        "bye": {"say": "Goodbye.", "then": {"action": "end_conversation", "result": "noted"}},
+    }
+}
+
+
+async def press_slowly(phone: Phone, keys: str) -> None:
+    for key in keys:
+        phone.press(key)
+        await phone.wait(0.4)
+
+
+@pytest.mark.parametrize("node", ["start", "again"])
+def test_the_end_of_a_number_whose_beginning_was_lost_is_not_taken_for_another_number(node: str) -> None:
+    async def story(phone: Phone) -> None:
+        await press_slowly(phone, "234")  # the first key was pressed when the media server died
+        await phone.listen()
+        await press_slowly(phone, "1234")
+        if node == "start":
+            await phone.listen()
+            await press_slowly(phone, "1234")
+
+    state = ConversationState(node=node, transcript=(), began_at=BEGINNING, answers={"code": "1234"})
+    report, phone = held(story, expected=call_of(template_of(TWICE), resume=state))
+    question = {"start": "Please key in your code.", "again": "And once more?"}[node]
+    assert said(report)[:2] == [f"agent: {APOLOGY} {question}", "caller: 1234"]
+    assert (report.ending, report.result, report.answers) == (Ending.REACHED_END, "noted", {"code": "1234"})
+    assert phone.clears_s == [], "the question is said to its end"
+
+
+def test_a_wrong_code_is_one_answer_and_not_as_many_as_it_has_keys() -> None:
+    async def story(phone: Phone) -> None:
+        await phone.listen()
+        await press_slowly(phone, "234")
+        await phone.listen()
+        await press_slowly(phone, "4321")
+        await phone.listen()
+        await press_slowly(phone, "1234")
+
+    flow = {**TWICE, "start": "again"}
+    report, _ = held(story, expected=call_of(template_of(flow)))
+    assert [line for line in said(report) if line.startswith("caller")] == [
+        "caller: 234",
+        "caller: 4321",
+        "caller: 1234",
+    ]
+    assert report.result == "noted"
+
+
 def test_what_was_given_for_a_function_is_not_asked_for_again_elsewhere() -> None:
     day = {"name": "day", "type": "enum", "values": ["Monday", "Friday"], "ask": "Which day?"}
     wrapped = {"name": "wrapped", "type": "boolean", "ask": "Shall we wrap it on {day}?"}

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, and_, func, literal, select
 
 from breeze_buddy.domain.lead import LeadInput, LeadStatus, own_priority
 from breeze_buddy.domain.outcome import Outcome
 from breeze_buddy.store.database import Transaction
+from breeze_buddy.store.pages import behind
 from breeze_buddy.store.schema import campaign_numbers, leads
 
 _COPIED = (
@@ -91,9 +92,7 @@ async def _page(
 ) -> Page:
     query: Select[Any] = select(*_COPIED, mark.label("mark")).where(chosen)
     if after is not None:
-        at, lead_id = after
-        last_one = tuple_(literal(at, leads.c.created_at.type), literal(lead_id))
-        query = query.where(tuple_(leads.c.created_at, leads.c.id) > last_one)
+        query = query.where(behind((leads.c.created_at, leads.c.id), after))
     rows = (await tx.execute(query.order_by(leads.c.created_at, leads.c.id).limit(limit))).all()
     last = (rows[-1].created_at, rows[-1].id) if len(rows) == limit else None
     return Page([_copy(row, now) for row in rows], last)

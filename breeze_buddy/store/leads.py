@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Row, and_, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import Row, bindparam, case, func, insert, select, update
 
 from breeze_buddy.domain.campaign import CampaignStatus, check_campaign_transition
 from breeze_buddy.domain.lead import Lead, LeadInput, LeadStatus, check_transition, own_priority
@@ -15,6 +15,7 @@ from breeze_buddy.domain.window import lead_zones
 from breeze_buddy.store.database import Transaction, insert_into, serialise_adding
 from breeze_buddy.store.errors import Conflict, NotFound
 from breeze_buddy.store.lookup import present, unforeseen
+from breeze_buddy.store.pages import behind
 from breeze_buddy.store.schema import campaign_zones, campaigns, lead_history, leads
 
 
@@ -178,12 +179,7 @@ async def listed(
             query = query.where(column == value)
     if after is not None:
         last = await get(tx, after)
-        query = query.where(
-            or_(
-                leads.c.created_at > last.created_at,
-                and_(leads.c.created_at == last.created_at, leads.c.id > last.id),
-            )
-        )
+        query = query.where(behind((leads.c.created_at, leads.c.id), (last.created_at, last.id)))
     return [_lead(row) for row in await tx.execute(query)]
 
 

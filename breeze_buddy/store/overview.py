@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Row, and_, bindparam, or_, select
+from sqlalchemy import Row, bindparam, or_, select
 
 from breeze_buddy.domain.call import AnsweredBy, CallStatus, Direction, FailureClass, Progress
 from breeze_buddy.domain.conversation import CallAnalysis, ConversationFigures, Ending
@@ -15,6 +15,7 @@ from breeze_buddy.store import transfers as transfer_rows
 from breeze_buddy.store.database import Transaction
 from breeze_buddy.store.errors import NotFound
 from breeze_buddy.store.facts import attempt_of, report_of
+from breeze_buddy.store.pages import behind
 from breeze_buddy.store.schema import calls
 
 
@@ -104,8 +105,7 @@ async def listed(
         query = query.where(or_(calls.c.from_phone == phone, calls.c.to_phone == phone))
     if after is not None:
         last = await call(tx, after)
-        later = and_(calls.c.granted_at == last.granted_at, calls.c.id > last.id)
-        query = query.where(or_(calls.c.granted_at > last.granted_at, later))
+        query = query.where(behind((calls.c.granted_at, calls.c.id), (last.granted_at, last.id)))
     return [await _view(tx, row) for row in (await tx.execute(query)).all()]
 
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, String, cast, func, select, text, tuple_
+from sqlalchemy import Row, String, cast, func, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from breeze_buddy.store.database import Transaction
+from breeze_buddy.store.pages import behind
 from breeze_buddy.store.schema import calls, conversations, leads
 
 _NAMES = {
@@ -65,7 +66,7 @@ async def page(tx: Transaction, campaign_id: str, *, after: Row[Any] | None, lim
     """Leads with their calls in the order of their phones, those after the lead `after`."""
     query = select(leads).where(leads.c.campaign_id == campaign_id).order_by(leads.c.phone, leads.c.id).limit(limit)
     if after is not None:
-        query = query.where(tuple_(leads.c.phone, leads.c.id) > tuple_(after.phone, after.id))
+        query = query.where(behind((leads.c.phone, leads.c.id), (after.phone, after.id)))
     found = {row.id: LeadResult(row) for row in await tx.execute(query)}
     for call in await _calls_of(tx, list(found)):
         answers = call.answers if isinstance(call.answers, dict) else {}

@@ -1,6 +1,7 @@
 """Looking up many values of a campaign costs the same, however many leads it has and whatever statistics know of it."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -85,3 +86,16 @@ async def test_a_decision_about_a_new_campaign_reads_neither_its_whole_backlog_n
     async with stage.database.write() as tx:
         read = await blocks_read(tx, lambda: backlog.grant_lines(tx, now=NOON, limits=stage.limits, limit=1))
         assert read < 300
+
+
+async def test_a_page_from_the_middle_of_a_campaign_reads_that_page(stage: Stage) -> None:
+    if stage.database.is_sqlite:
+        pytest.skip("SQLite has no statistics")
+    campaign = await stage.campaign("long")
+    async with stage.database.write() as tx:
+        for second in range(0, LEADS, 500):
+            added = await leads.add(tx, campaign.id, asked(second, 500), now=NOON + timedelta(seconds=second))
+        await tx.execute(text("ANALYZE leads"))
+        first = await blocks_read(tx, lambda: leads.listed(tx, campaign_id=campaign.id, limit=50))
+        last = await blocks_read(tx, lambda: leads.listed(tx, campaign_id=campaign.id, after=added.ids[0], limit=50))
+        assert last < first + 20

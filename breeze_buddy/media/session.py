@@ -215,11 +215,11 @@ class StreamSession:
         machines = MachineWatch.of(call, self._directory)
         began_s = loop.time()
         resume = call.resume
-        cut_s = began_s if resume is not None and resume.returned is None else None
-        if (
-            resume is not None and resume.returned is None and not resume.parting
-        ):  # waiting for a human is not talking too long
-            began_s -= max(0.0, (self._clock() - resume.began_at).total_seconds())
+        cut_s: float | None = None
+        if resume is not None and resume.returned is None:
+            cut_s = began_s
+            if not resume.parting:  # waiting for a human is not talking too long
+                began_s -= max(0.0, (self._clock() - resume.began_at).total_seconds())
         self._loop = TurnLoop(
             conversation=conversation,
             template=call.template,

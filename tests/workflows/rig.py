@@ -224,6 +224,15 @@ class Rig:
     def workflow(self, lead: dict[str, Any]) -> WorkflowHandle[Any, Any]:
         return self.client.get_workflow_handle(lead_workflow_id(lead["id"]))
 
+    async def activities(self, lead: dict[str, Any]) -> list[str]:
+        """The steps that were not taken within the tasks of a lead's workflow, in their order."""
+        history = await self.workflow(lead).fetch_history()
+        return [
+            event.activity_task_scheduled_event_attributes.activity_type.name
+            for event in history.events
+            if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+        ]
+
     async def terminate(self, lead: dict[str, Any]) -> None:
         """Terminate a lead's workflow while it waits. In the middle of a workflow task, the server would keep its time
         from being skipped for ever."""

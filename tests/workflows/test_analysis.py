@@ -82,12 +82,6 @@ async def talked(rig: Rig, phone: str, *, transcript: bool = True) -> dict[str, 
     return call
 
 
-async def activities_of(rig: Rig, lead: dict[str, Any]) -> list[str]:
-    history = await rig.workflow(lead).fetch_history()
-    scheduled = [event.activity_task_scheduled_event_attributes.activity_type.name for event in history.events]
-    return [name for name in scheduled if name]
-
-
 async def test_summary_sentiment_and_variables_are_part_of_the_call_and_what_is_of_no_type_is_left_out(
     rig: Rig, chat: OpenAiChat
 ) -> None:
@@ -211,7 +205,7 @@ async def test_nothing_is_read_where_nothing_is_asked_or_said(
     lead = await rig.lead_in(phone, "FINISHED")
     await rig.result(lead)
     assert chat.requests == []
-    assert "analyse_call" not in await activities_of(rig, lead)
+    assert "analyse_call" not in await rig.activities(lead)
 
 
 def test_a_report_that_is_none_is_refused_and_what_was_not_asked_is_not_kept() -> None:

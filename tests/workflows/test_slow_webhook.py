@@ -1,38 +1,31 @@
 """A webhook that does not answer keeps few places of its worker, and nobody else waiting."""
 
 import asyncio
-from typing import Any
 
 import pytest
 from aiohttp import web
-from temporalio.api.enums.v1 import EventType
 
 from breeze_buddy.activities import at_once
 from tests.media.vendors.serving import serving
 
+from .hook import Hook
 from .rig import Rig
 
 PLACES = 4
 LEADS = 12
 
 
-class SilentHook:
-    """Takes requests, and answers them all when it is told to."""
+class SilentHook(Hook):
+    """Takes reports, and answers them all when it is told to."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        super().__init__()
         self.answer = asyncio.Event()
 
-    @property
-    def app(self) -> web.Application:
-        app = web.Application()
-        app.router.add_post("/hook", self._take)
-        return app
-
-    async def _take(self, _: web.Request) -> web.Response:
-        self.asked += 1
+    async def _take(self, request: web.Request) -> web.Response:
+        answer = await super()._take(request)
         await self.answer.wait()
-        return web.Response()
+        return answer
 
 
 async def test_who_waits_for_a_silent_webhook_keeps_nobody_else_waiting(
@@ -45,7 +38,7 @@ async def test_who_waits_for_a_silent_webhook_keeps_nobody_else_waiting(
         await rig.campaign(phones, webhook_url=f"http://{address}/hook")
 
         async def all_asked() -> bool:
-            return silent.asked >= LEADS
+            return len(silent.told) >= LEADS
 
         await rig.until(all_asked)
         somebody_else = rig.person()
@@ -55,15 +48,5 @@ async def test_who_waits_for_a_silent_webhook_keeps_nobody_else_waiting(
         leads = [await rig.lead_in(phone, "FINISHED") for phone in phones]
         for lead in leads:
             await rig.result(lead)
-    in_activities = [await scheduled(rig, lead) for lead in leads]
+    in_activities = [await rig.activities(lead) for lead in leads]
     assert sum("notify" in names for names in in_activities) >= LEADS - PLACES
-
-
-async def scheduled(rig: Rig, lead: dict[str, Any]) -> set[str]:
-    """The activities of a lead's workflow that were not done within its tasks."""
-    history = await rig.workflow(lead).fetch_history()
-    return {
-        event.activity_task_scheduled_event_attributes.activity_type.name
-        for event in history.events
-        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
-    }

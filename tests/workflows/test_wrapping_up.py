@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.api.enums.v1 import EventType
 
 from tests.media.vendors.serving import serving
 
@@ -29,17 +28,7 @@ async def ended(rig: Rig, hook: Hook, *, told: int) -> tuple[dict[str, Any], lis
         await rig.until(heard)
         result = await rig.result(lead)
     assert len(hook.told) == told
-    return await rig.lead(phone), await activities_of(rig, lead), result
-
-
-async def activities_of(rig: Rig, lead: dict[str, Any]) -> list[str]:
-    """The steps that were not taken within the tasks of a lead's workflow."""
-    history = await rig.workflow(lead).fetch_history()
-    return [
-        event.activity_task_scheduled_event_attributes.activity_type.name
-        for event in history.events
-        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
-    ]
+    return await rig.lead(phone), await rig.activities(lead), result
 
 
 def recording(lead: dict[str, Any]) -> Any:
@@ -95,7 +84,7 @@ async def test_while_the_recording_cannot_be_kept_the_webhook_is_not_told(rig: R
         in_the_way.unlink()
         await rig.skip(timedelta(seconds=10))
         await rig.result(lead)
-    assert await activities_of(rig, lead) == ["store_recording", "notify"]
+    assert await rig.activities(lead) == ["store_recording", "notify"]
     assert recording(hook.told[0])["stored"]
 
 

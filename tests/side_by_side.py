@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 SPREAD = (
+    "tests/bench/test_leads.py",
     "tests/end_to_end/test_inbound.py",
     "tests/end_to_end/test_kills.py",
     "tests/end_to_end/test_recording.py",

@@ -35,12 +35,9 @@ def test_windows_and_percentiles() -> None:
     assert percentile(tuple(range(100)), 99) == 99
 
 
+@pytest.mark.alone
 async def test_a_short_run_measures_pacing_and_lines_that_come_free() -> None:
-    plan = Plan(only=("pacing", "turnaround"), seconds=6)
-    figures = await run(plan)
-    if int(figures.by_name["paced_most_in_a_second"]) > 5:
-        # A machine that stands still for 30 ms while other tests run brings a request as much too late. Once.
-        figures = await run(plan)
+    figures = await run(Plan(only=("pacing", "turnaround"), seconds=6))
     assert 3 < float(figures.by_name["paced_calls_per_s"]) <= 5
     assert int(figures.by_name["paced_most_in_a_second"]) <= 5
     free_ms, end_ms = (float(figures.by_name[f"{since}_to_dial_ms_p50"]) for since in ("line_free", "call_end"))

@@ -19,7 +19,7 @@ from breeze_buddy.activities.signals import Signals
 from breeze_buddy.domain.call import CallFacts, CallStatus, FailureClass
 from breeze_buddy.domain.lead import LeadStatus
 from breeze_buddy.domain.messages import CallEvent, DialResult, Grant, Standing, Waits
-from breeze_buddy.domain.pacing import TOO_LATE, AccountLimits
+from breeze_buddy.domain.pacing import TOO_LATE, UNDER_WAY, AccountLimits
 from breeze_buddy.store import acceptance, attempts, pacing
 from breeze_buddy.store.acceptance import Accepted, AlreadyDialled, AlreadyRefused, DialOrder, Later, Unclear, Unusable
 from breeze_buddy.store.database import Database
@@ -101,7 +101,8 @@ class TelephonyActivities:
     async def dial(self, grant: Grant) -> DialResult:
         """Accept the grant, check that the lead may be called now, note the intent, and call in its turn."""
         async with self._database.write() as tx:
-            answer = await acceptance.accept_grant(tx, grant.call_id, limits=self._limits, now=self._database.now())
+            now = self._database.now()
+            answer = await acceptance.accept_grant(tx, grant.call_id, limits=self._limits, now=now, ahead=UNDER_WAY)
         match answer:
             case Later(at):
                 return DialResult(kind="later", at=at)
@@ -134,7 +135,8 @@ class TelephonyActivities:
             if late <= TOO_LATE or apart < TOO_LATE:
                 return
             async with self._database.write() as tx:
-                at = await pacing.take_turn_again(tx, campaign_id, at, self._limits, now=self._database.now())
+                now = self._database.now()
+                at = await pacing.take_turn_again(tx, campaign_id, at, self._limits, now=now, ahead=UNDER_WAY)
         await asyncio.sleep((at - self._database.now()).total_seconds())
 
     async def _unusable(self, grant: Grant, standing: Standing, reason: str) -> DialResult:

@@ -12,6 +12,10 @@ HORIZON = timedelta(seconds=2)
 LONGEST_HOLD = timedelta(seconds=1)
 """A dial whose turn is nearer than this waits for it in place; for a later one it comes again."""
 
+UNDER_WAY = timedelta(milliseconds=10)
+"""A turn is at least so far ahead, for the transaction that takes it: a call that waits for nobody would otherwise be
+late by that transaction, and those that follow it too near."""
+
 TOO_LATE = timedelta(milliseconds=10)
 """A call that is placed later than this after its turn is too near to the next one: five a second have 30 ms to spare
 in each second, and what is left of them is the request's, whose time to Twilio nobody knows before."""

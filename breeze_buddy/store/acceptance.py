@@ -95,8 +95,10 @@ class Unusable:
 GrantAnswer: TypeAlias = Accepted | Later | Unclear | AlreadyDialled | AlreadyRefused | Unusable
 
 
-async def accept_grant(tx: Transaction, call_id: str, *, limits: AccountLimits, now: datetime) -> GrantAnswer:
-    """Take up a grant and note the intent to dial, or say why not. Raises NotFound."""
+async def accept_grant(
+    tx: Transaction, call_id: str, *, limits: AccountLimits, now: datetime, ahead: timedelta = timedelta()
+) -> GrantAnswer:
+    """Take up a grant and note the intent to dial, at least `ahead` from now, or say why not. Raises NotFound."""
     call = await locked_call(tx, call_id)
     lead = await lead_rows.row_of(tx, call.lead_id, lock=True)
     campaign, template = await campaign_rows.with_template(tx, call.campaign_id)
@@ -125,7 +127,8 @@ async def accept_grant(tx: Transaction, call_id: str, *, limits: AccountLimits, 
         reason, due_at = obstacle
         await _return_unused(tx, call, lead, now=now, due_at=due_at, reason=reason)
         return Unusable(await standing.standing_of(tx, lead.id), reason)
-    turn = await pacing.take_turn(tx, campaign.id, limits, now=now, paced=campaign.calls_per_second is not None)
+    paced = campaign.calls_per_second is not None
+    turn = await pacing.take_turn(tx, campaign.id, limits, now=now, ahead=ahead, paced=paced)
     if not turn.taken:
         return Later(turn.at)
     await change_call(tx, call_id, progress=Progress.INTENDED, intended_at=now)

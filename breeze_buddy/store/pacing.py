@@ -53,17 +53,17 @@ async def set_account_clock(tx: Transaction, **values: Any) -> None:
 
 
 async def take_turn(
-    tx: Transaction, campaign_id: str, limits: AccountLimits, *, now: datetime, paced: bool = True
+    tx: Transaction, campaign_id: str, limits: AccountLimits, *, now: datetime, ahead: timedelta, paced: bool
 ) -> Turn:
-    """The next moment that the account's rate and the campaign's allow; taken when it is near enough. `paced`: the
-    campaign may have a rate."""
+    """The next moment, `ahead` or later, that the account's rate and the campaign's allow; taken when it is near
+    enough. `paced`: the campaign may have a rate."""
     account = await account_clock(tx)
     own_rate, own_clock = None, None
     if paced:
         own = (await tx.execute(_OF_CAMPAIGN, {"campaign_id": campaign_id})).one()
         own_rate = own.calls_per_second
         own_clock = own.next_dial_at if own_rate is not None else None
-    at = slot(now, account.next_dial_at, own_clock)
+    at = slot(now + ahead, account.next_dial_at, own_clock)
     apart = max(spacing(rate) for rate in (limits.calls_per_second, own_rate) if rate is not None)
     if at > now + LONGEST_HOLD:
         return Turn(at, taken=False, held=account.held, apart=apart)
@@ -72,16 +72,22 @@ async def take_turn(
 
 
 async def take_turn_again(
-    tx: Transaction, campaign_id: str, missed: datetime, limits: AccountLimits, *, now: datetime
+    tx: Transaction,
+    campaign_id: str,
+    missed: datetime,
+    limits: AccountLimits,
+    *,
+    now: datetime,
+    ahead: timedelta = timedelta(),
 ) -> datetime:
-    """Another turn, taken however far off, for a call that came too late for `missed`, its own: now, if nobody's turn
-    has followed."""
+    """Another turn, taken however far off, for a call that came too late for `missed`, its own: `ahead` from now, if
+    nobody's turn has followed."""
     account = await account_clock(tx)
     own = (await tx.execute(_OF_CAMPAIGN, {"campaign_id": campaign_id})).one()
     clocks = [(account.next_dial_at, limits.calls_per_second)]
     if own.calls_per_second is not None:
         clocks.append((own.next_dial_at, own.calls_per_second))
-    at = slot(now, *(clock for clock, rate in clocks if clock != missed + spacing(rate)))
+    at = slot(now + ahead, *(clock for clock, rate in clocks if clock != missed + spacing(rate)))
     await _move_on(tx, campaign_id, at, limits, own.calls_per_second)
     return at
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from breeze_buddy.domain.messages import Grant
 from breeze_buddy.domain.pacing import HORIZON, AccountLimits, spacing
 from breeze_buddy.store import campaigns, pacing
-from breeze_buddy.store.acceptance import Accepted, Later
+from breeze_buddy.store.acceptance import Accepted, Later, accept_grant
 from tests.store.stage import NOON, Stage, person
 
 
@@ -99,6 +99,24 @@ async def test_who_missed_a_turn_that_others_follow_takes_one_of_its_own_after_t
     third = await stage.grant_one()
     stage.pass_time(seconds=2)
     assert await turn(stage, third.call_id) == NOON + timedelta(seconds=3.09)
+
+
+async def test_a_turn_is_as_far_ahead_as_is_asked_and_the_next_ones_follow_it(stage: Stage) -> None:
+    stage.limits = AccountLimits(calls_per_second=2)
+    await stage.number(channels=10)
+    campaign = await stage.campaign()
+    await stage.leads(campaign, [person(0), person(1)])
+    turns, ahead = [], timedelta(milliseconds=10)
+    for grant in await stage.grant():
+        async with stage.database.write() as tx:
+            answer = await accept_grant(tx, grant.call_id, limits=stage.limits, now=stage.now, ahead=ahead)
+        assert isinstance(answer, Accepted)
+        turns.append(answer.place_at)
+    assert seconds(turns) == [0.01, 0.525], "who waits for its turn anyway waits no longer"
+    stage.pass_time(seconds=0.6)
+    async with stage.database.write() as tx:
+        at = await pacing.take_turn_again(tx, campaign.id, turns[1], stage.limits, now=stage.now, ahead=ahead)
+    assert at == stage.now + ahead
 
 
 async def test_a_slow_campaign_always_has_one_call_on_its_way(stage: Stage) -> None:
